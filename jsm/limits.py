@@ -1,0 +1,63 @@
+"""The protocol's limits, and the checks of a caller's arguments against them.
+
+Source: beanstalkd `doc/protocol.txt`, sections on `put`, tube names and numbers. Every check refuses `bool`
+and `float`: `True` would name job 1, and `1.0` would make an instant that is no whole unit.
+"""
+
+import re
+from collections.abc import Iterable
+
+from jsm.errors import BadValueError, BodyTooBigError
+
+PRIORITY_MAX = 2**32 - 1
+SECONDS_MAX = 2**32 - 1  # of a delay, a ttr and a pause
+TTR_SECONDS_MIN = 1  # a ttr of 0 is silently raised to it
+MAX_JOB_SIZE = 65_535  # bytes, the default of `max_job_size`
+TUBE_NAME_BYTES_MAX = 200
+URGENT_PRIORITY_LIMIT = 1024  # a ready job below it counts as urgent
+DEFAULT_TUBE = "default"
+
+_TUBE_NAME = re.compile(r"[A-Za-z0-9+/;.$_()][A-Za-z0-9\-+/;.$_()]{0,199}", re.ASCII)
+
+
+def check_priority(priority: int) -> None:
+    """Raise `BadValueError` unless `priority` is an integer 0 … 2^32-1."""
+    if type(priority) is not int or not 0 <= priority <= PRIORITY_MAX:
+        raise BadValueError("priority", priority, "an integer from 0 to 4294967295")
+
+
+def check_seconds(field: str, seconds: int) -> None:
+    """Raise `BadValueError` unless `seconds` is an integer 0 … 2^32-1."""
+    if type(seconds) is not int or not 0 <= seconds <= SECONDS_MAX:
+        raise BadValueError(field, seconds, "a whole number of seconds from 0 to 4294967295")
+
+
+def check_tube_name(tube: str) -> None:
+    """Raise `BadValueError` unless `tube` is a legal tube name."""
+    if type(tube) is not str or _TUBE_NAME.fullmatch(tube) is None:
+        raise BadValueError(
+            "tube", tube, "1 to 200 characters of A-Z a-z 0-9 - + / ; . $ _ ( ), not starting with '-'"
+        )
+
+
+def check_body(body: bytes | bytearray | memoryview, max_job_size: int) -> bytes:
+    """A copy of `body` as bytes; raises `BadValueError` for another type, `BodyTooBigError` past the limit."""
+    if type(body) is not bytes:
+        if not isinstance(body, bytes | bytearray | memoryview):
+            raise BadValueError("body", body, "bytes")
+        body = bytes(body)
+    if len(body) > max_job_size:
+        raise BodyTooBigError("body", f"{len(body)} bytes", f"at most max_job_size = {max_job_size} bytes")
+    return body
+
+
+def check_watch_list(tubes: Iterable[str]) -> tuple[str, ...]:
+    """The named tubes without repetition, in order; raises `BadValueError` when empty or a name is illegal."""
+    if isinstance(tubes, str | bytes):
+        raise BadValueError("tubes", tubes, "a sequence of tube names, not one string")
+    watched = tuple(dict.fromkeys(tubes))
+    if not watched:
+        raise BadValueError("tubes", watched, "at least one tube name")
+    for tube in watched:
+        check_tube_name(tube)
+    return watched
