@@ -219,7 +219,7 @@ class ResultError(Exception):
         self.__cause__ = error
 
 
-class InvariantViolation(AssertionError):  # noqa: N818 - a bug of the program, not an error of its caller
+class InvariantViolation(AssertionError):
     """A named invariant does not hold: a bug. Never caught inside the project except to report it."""
 
     def __init__(self, name: str, message: str) -> None:

@@ -35,9 +35,7 @@ def check_seconds(field: str, seconds: int) -> None:
 def check_tube_name(tube: str) -> None:
     """Raise `BadValueError` unless `tube` is a legal tube name."""
     if type(tube) is not str or _TUBE_NAME.fullmatch(tube) is None:
-        raise BadValueError(
-            "tube", tube, "1 to 200 characters of A-Z a-z 0-9 - + / ; . $ _ ( ), not starting with '-'"
-        )
+        raise BadValueError("tube", tube, "1 to 200 characters of A-Z a-z 0-9 - + / ; . $ _ ( ), not starting with '-'")
 
 
 def check_body(body: bytes | bytearray | memoryview, max_job_size: int) -> bytes:

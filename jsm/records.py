@@ -27,7 +27,9 @@ class TransitionRecord(NamedTuple):
     source: JobState
     trigger: Trigger
     target: JobState
-    client: str | None  # who reserved, holds or lost the job, or deleted it; None: nobody did (put, kick, delay-elapsed)
+    client: (
+        str | None
+    )  # who reserved, holds or lost the job, or deleted it; None: nobody did (put, kick, delay-elapsed)
 
 
 class CommandRecord(NamedTuple):
