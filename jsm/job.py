@@ -1,6 +1,5 @@
-"""A job as the machine keeps it, and as everybody else sees it."""
+"""A job as everybody but the machine sees it, and the identifiers."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
 from jsm.states import JobState
@@ -44,49 +43,3 @@ class JobView(NamedTuple):
     def body_size(self) -> int:
         """The length of the body in bytes."""
         return len(self.body)
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One live job, owned by the machine; only `Machine._move` assigns `state`."""
-
-    id: JobID
-    tube: TubeName
-    body: bytes
-    priority: int
-    delay_seconds: int
-    ttr_seconds: int
-    created_at: int
-    state: JobState = JobState.NEW
-    ready_at: int = 0
-    expires_at: int = 0
-    buried_at: int = 0
-    bury_number: int = 0  # the place in the order of burials, unlike `buried_at` unique
-    reserved_by: ClientID | None = None
-    reserves: int = 0
-    timeouts: int = 0
-    releases: int = 0
-    buries: int = 0
-    kicks: int = 0
-
-    def view(self) -> JobView:
-        """The job as everybody else sees it."""
-        return JobView(
-            self.id,
-            self.tube,
-            self.body,
-            self.priority,
-            self.delay_seconds,
-            self.ttr_seconds,
-            self.state,
-            self.created_at,
-            self.ready_at,
-            self.expires_at,
-            self.buried_at,
-            self.reserved_by,
-            self.reserves,
-            self.timeouts,
-            self.releases,
-            self.buries,
-            self.kicks,
-        )

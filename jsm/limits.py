@@ -7,7 +7,8 @@ and `float`: `True` would name job 1, and `1.0` would make an instant that is no
 import re
 from collections.abc import Iterable
 
-from jsm.errors import BadValueError, BodyTooBigError
+from jsm.errors import BadValueError, BodyTooBigError, EmptyClientError
+from jsm.job import TubeName
 
 PRIORITY_MAX = 2**32 - 1
 SECONDS_MAX = 2**32 - 1  # of a delay, a ttr and a pause
@@ -49,7 +50,7 @@ def check_body(body: bytes | bytearray | memoryview, max_job_size: int) -> bytes
     return body
 
 
-def check_watch_list(tubes: Iterable[str]) -> tuple[str, ...]:
+def check_watch_list(tubes: Iterable[TubeName]) -> tuple[TubeName, ...]:
     """The named tubes without repetition, in order; raises `BadValueError` when empty or a name is illegal."""
     if isinstance(tubes, str | bytes):
         raise BadValueError("tubes", tubes, "a sequence of tube names, not one string")
@@ -59,3 +60,23 @@ def check_watch_list(tubes: Iterable[str]) -> tuple[str, ...]:
     for tube in watched:
         check_tube_name(tube)
     return watched
+
+
+def check_job_id(job_id: int) -> None:
+    """Raise `BadValueError` unless `job_id` is an integer; whether a job has it is another question."""
+    if type(job_id) is not int:
+        raise BadValueError("job_id", job_id, "an integer")
+
+
+def check_client_id(client_id: str) -> None:
+    """Raise `BadValueError` unless `client_id` is a string, `EmptyClientError` when it is empty."""
+    if type(client_id) is not str:
+        raise BadValueError("client_id", client_id, "a string")
+    if not client_id:
+        raise EmptyClientError
+
+
+def check_job_and_client(job_id: int, client_id: str) -> None:
+    """`check_job_id` and `check_client_id`, with the empty client last."""
+    check_job_id(job_id)
+    check_client_id(client_id)

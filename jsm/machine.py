@@ -1,0 +1,648 @@
+"""The job state machine in memory: `jsm.interface.JSM` over one `State`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jsm._heap import ID_BITS, ID_MASK, KeyHeap
+from jsm._job import Job
+from jsm._state import State
+from jsm.errors import (
+    BadValueError,
+    BodyTooBigError,
+    ClientIsWaitingError,
+    IllegalTransitionError,
+    InvalidReservationTimeoutError,
+    LastWatchedTubeError,
+    NoJobInStateError,
+    NoReservationFoundError,
+    NotOwnerError,
+    StoppedError,
+    TimeBackwardsError,
+    UnknownJobError,
+    UnknownTubeError,
+)
+from jsm.interface import ClientStates
+from jsm.job import ClientID, JobID, JobView, TubeName
+from jsm.limits import (
+    MAX_JOB_SIZE,
+    TTR_SECONDS_MIN,
+    check_body,
+    check_client_id,
+    check_job_and_client,
+    check_job_id,
+    check_priority,
+    check_seconds,
+    check_tube_name,
+    check_watch_list,
+)
+from jsm.reservations import Reservation, ReservationStatus
+from jsm.snapshot import MachineSnapshot
+from jsm.states import LIVE_STATES, JobState, Trigger
+from jsm.statistics import (
+    COMMAND_NAMES,
+    MachineStatistics,
+    TubeStatistics,
+    format_stats,
+    format_stats_job,
+    format_stats_tube,
+)
+from jsm.transitions import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jsm._tube import Tube
+    from jsm.records import TransitionObserver
+
+
+class Machine:
+    """A job state machine: deterministic, with no clock, randomness, input or output of its own.
+
+    `jsm.interface.JSM` documents the operations. Each first checks everything that it could be refused for, in
+    the order of `jsm.errors.Refusal`, then sets the clock, then changes the state.
+
+    An `observer` receives every transition; one that wants the calls too is attached with
+    `jsm.observed.ObservedMachine`. Without one, records are not made.
+    """
+
+    __slots__ = ("_state", "_stopped")
+
+    def __init__(
+        self,
+        *,
+        units_per_second: int = 1,
+        max_job_size: int = MAX_JOB_SIZE,
+        observer: TransitionObserver | None = None,
+    ) -> None:
+        if type(units_per_second) is not int or units_per_second < 1:
+            raise BadValueError("units_per_second", units_per_second, "an integer of at least 1")
+        if type(max_job_size) is not int or max_job_size < 0:
+            raise BadValueError("max_job_size", max_job_size, "a number of bytes of at least 0")
+        self._state = State(units_per_second, max_job_size, observer)
+        self._stopped = False
+
+    @property
+    def clock(self) -> int:
+        """The instant of the last accepted call, in time units; 0 at first."""
+        return self._state.clock
+
+    @property
+    def units_per_second(self) -> int:
+        """Time units a second."""
+        return self._state.units_per_second
+
+    @property
+    def max_job_size(self) -> int:
+        """The greatest length of a body, in bytes."""
+        return self._state.max_job_size
+
+    @property
+    def record_seq(self) -> int:
+        """The number of the last transition; 0 before the first."""
+        return self._state.seq
+
+    def count_jobs(self) -> dict[JobState, int]:
+        """How many jobs are in each state of a live job. O(1). An internal look: counts as no command."""
+        state = self._state
+        counts = (state.ready, len(state.delays), len(state.expiries), state.buried)
+        return dict(zip(LIVE_STATES, counts, strict=True))
+
+    # ------------------------------------------------------------------ jobs
+
+    def put(
+        self,
+        now: int,
+        *,
+        priority: int,
+        delay_seconds: int,
+        ttr_seconds: int,
+        body: bytes,
+        tube: TubeName,
+    ) -> JobID:
+        """Make a job; see `jsm.interface.JSM.put`."""
+        now = self._instant(now)
+        state = self._state
+        check_priority(priority)
+        check_seconds("delay_seconds", delay_seconds)
+        check_seconds("ttr_seconds", ttr_seconds)
+        if tube not in state.tubes:
+            check_tube_name(tube)
+        try:
+            body = check_body(body, state.max_job_size)
+        except BodyTooBigError:
+            state.commands["put"] += 1  # the command was understood, unlike one with another bad value
+            raise
+        state.commands["put"] += 1
+        self._set_clock(now)
+        home = state.tube_named(tube)
+        job = Job(JobID(state.next_job_id), home, body, priority, delay_seconds, ttr_seconds or TTR_SECONDS_MIN, now)
+        state.next_job_id += 1
+        state.total_jobs += 1
+        home.total_jobs += 1
+        state.jobs[job.id] = job
+        if delay_seconds:
+            state.move(job, Trigger.PUT_DELAYED, due=now + delay_seconds * state.units_per_second)
+        else:
+            state.move(job, Trigger.PUT)
+        return job.id
+
+    def delete(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
+        """Remove a job; see `jsm.interface.JSM.delete`."""
+        now = self._instant(now)
+        check_job_and_client(job_id, client_id)
+        state = self._state
+        state.commands["delete"] += 1
+        job = self._job(job_id)
+        if job.owner is not None and job.owner.id != client_id:
+            raise NotOwnerError(job_id, client_id)
+        self._set_clock(now)
+        tube = job.tube
+        tube.deletes += 1
+        state.move(job, Trigger.DELETE, client_id)
+        state.drop_if_unused(tube)
+
+    def release(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
+        """Put a reserved job back to ready; see `jsm.interface.JSM.release`."""
+        now = self._instant(now)
+        check_job_and_client(job_id, client_id)
+        self._state.commands["release"] += 1
+        job = self._own_job(job_id, client_id, Trigger.RELEASE)
+        self._set_clock(now)
+        job.releases += 1
+        self._state.move(job, Trigger.RELEASE, client_id)
+
+    def release_with(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int, delay_seconds: int) -> None:
+        """Put a reserved job back with a new priority and delay; see `jsm.interface.JSM.release_with`."""
+        now = self._instant(now)
+        check_priority(priority)
+        check_seconds("delay_seconds", delay_seconds)
+        check_job_and_client(job_id, client_id)
+        state = self._state
+        state.commands["release"] += 1
+        trigger = Trigger.RELEASE_DELAYED if delay_seconds else Trigger.RELEASE
+        job = self._own_job(job_id, client_id, trigger)
+        self._set_clock(now)
+        job.releases += 1
+        job.priority = priority
+        job.delay_seconds = delay_seconds
+        state.move(job, trigger, client_id, now + delay_seconds * state.units_per_second)
+
+    def touch(self, now: int, job_id: JobID, client_id: ClientID) -> None:
+        """Start a reserved job's ttr again; see `jsm.interface.JSM.touch`."""
+        now = self._instant(now)
+        check_job_and_client(job_id, client_id)
+        state = self._state
+        state.commands["touch"] += 1
+        job = self._own_job(job_id, client_id, Trigger.TOUCH)
+        self._set_clock(now)
+        state.move(job, Trigger.TOUCH, client_id, now + job.ttr_seconds * state.units_per_second)
+
+    def bury(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int) -> None:
+        """Bury a reserved job; see `jsm.interface.JSM.bury`."""
+        now = self._instant(now)
+        check_priority(priority)
+        check_job_and_client(job_id, client_id)
+        self._state.commands["bury"] += 1
+        job = self._own_job(job_id, client_id, Trigger.BURY)
+        self._set_clock(now)
+        job.buries += 1
+        job.priority = priority
+        self._state.move(job, Trigger.BURY, client_id)
+
+    def kick(self, job_id: JobID, *, now: int | None = None) -> None:
+        """Make a buried or delayed job ready; see `jsm.interface.JSM.kick`."""
+        now = self._instant(now)
+        check_job_id(job_id)
+        job = self._job(job_id)
+        _check_cell(job, Trigger.KICK)
+        self._set_clock(now)
+        self._kick(job)
+
+    def kick_n(self, tube: TubeName, n: int, *, now: int | None = None) -> int:
+        """Make at most n jobs of a tube ready; see `jsm.interface.JSM.kick_n`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        if type(n) is not int or n < 0:
+            raise BadValueError("n", n, "an integer of at least 0")
+        state = self._state
+        state.commands["kick"] += 1
+        self._set_clock(now)
+        home = state.tubes.get(tube)
+        if home is None:
+            return 0
+        kicked = 0
+        if home.buried:
+            while home.buried and kicked < n:
+                self._kick(next(iter(home.buried.values())))
+                kicked += 1
+        else:
+            while home.delayed.keys and kicked < n:
+                self._kick(state.jobs[home.delayed.keys[0] & ID_MASK])
+                kicked += 1
+        return kicked
+
+    def peek_ready_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
+        """The tube's next ready job; see `jsm.interface.JSM.peek_ready_job`."""
+        home = self._look_into(tube, "peek-ready", now, JobState.READY)
+        return self._state.jobs[home.ready.keys[0] & ID_MASK].view()
+
+    def peek_delayed_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
+        """The tube's next delayed job; see `jsm.interface.JSM.peek_delayed_job`."""
+        home = self._look_into(tube, "peek-delayed", now, JobState.DELAYED)
+        return self._state.jobs[home.delayed.keys[0] & ID_MASK].view()
+
+    def peek_buried_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
+        """The tube's job that was buried first; see `jsm.interface.JSM.peek_buried_job`."""
+        home = self._look_into(tube, "peek-buried", now, JobState.BURIED)
+        return next(iter(home.buried.values())).view()
+
+    def get_job(self, job_id: JobID, *, now: int | None = None) -> JobView:
+        """A copy of the job; see `jsm.interface.JSM.get_job`."""
+        now = self._instant(now)
+        check_job_id(job_id)
+        self._state.commands["peek"] += 1
+        job = self._job(job_id)
+        self._set_clock_to_look(now)
+        return job.view()
+
+    # ------------------------------------------------------------------ reserving
+
+    def append_reservation(
+        self,
+        now: int,
+        client_id: ClientID,
+        *,
+        request_id: str,
+        tubes: Iterable[TubeName],
+        deadline_at: int | None,
+    ) -> Reservation:
+        """Ask for a job; see `jsm.interface.JSM.append_reservation`."""
+        now = self._instant(now)
+        state = self._state
+        names = check_watch_list(tubes)
+        if type(request_id) is not str:
+            raise BadValueError("request_id", request_id, "a string")
+        if deadline_at is not None:
+            if type(deadline_at) is not int:
+                raise BadValueError("deadline_at", deadline_at, "an instant in time units, or None")
+            if deadline_at < now:
+                raise InvalidReservationTimeoutError("deadline_at", deadline_at, f"now = {now} or later")
+        check_client_id(client_id)
+        state.commands["reserve" if deadline_at is None else "reserve-with-timeout"] += 1
+        self._check_not_waiting(client_id)
+        self._set_clock(now)
+        if state.matchable:
+            # Nobody overtakes who asked before: they own their jobs from here, the next tick tells them.
+            for answer in state.match():
+                state.owed[answer.client_id] = answer
+        client = state.client_named(client_id)
+        job = state.best_ready(names)
+        if job is not None:
+            return state.reserve(job, client, Trigger.RESERVE, request_id)
+        held = client.held.keys
+        if held and (held[0] >> ID_BITS) - now <= state.units_per_second:
+            return Reservation(request_id, client_id, ReservationStatus.DEADLINE_SOON)
+        if deadline_at == now:
+            return Reservation(request_id, client_id, ReservationStatus.TIMEOUT)
+        state.start_wait(client, request_id, names, deadline_at)
+        return Reservation(request_id, client_id, ReservationStatus.QUEUED)
+
+    def reserve_job(self, now: int, job_id: JobID, client_id: ClientID, *, request_id: str = "") -> Reservation:
+        """Reserve a job by its id; see `jsm.interface.JSM.reserve_job`."""
+        now = self._instant(now)
+        if type(request_id) is not str:
+            raise BadValueError("request_id", request_id, "a string")
+        check_job_and_client(job_id, client_id)
+        job = self._job(job_id)
+        if job.state is JobState.RESERVED:
+            raise NoReservationFoundError(job_id)
+        self._set_clock(now)
+        client = self._state.client_named(client_id)
+        return self._state.reserve(job, client, Trigger.RESERVE_JOB, request_id)
+
+    def cancel_reservation(self, client_id: ClientID, *, now: int | None = None) -> None:
+        """End a wait without a job; see `jsm.interface.JSM.cancel_reservation`."""
+        now = self._instant(now)
+        check_client_id(client_id)
+        state = self._state
+        if client_id in state.owed:
+            raise ClientIsWaitingError(client_id, "is owed an answer; the next tick hands it out")
+        self._set_clock(now)
+        client = state.clients.get(client_id)
+        if client is not None and client.ask:
+            state.end_wait(client)
+
+    def tick(self, now: int) -> list[Reservation]:
+        """Do everything that is due; see `jsm.interface.JSM.tick`."""
+        now = self._instant(now)
+        self._set_clock(now)
+        state = self._state
+        due_below = (now + 1) << ID_BITS  # keys below it have an instant <= now
+        answers = list(state.owed.values())
+        state.owed.clear()
+        jobs = state.jobs
+        delays = state.delays
+        while delays.keys and delays.keys[0] < due_below:
+            state.move(jobs[delays.keys[0] & ID_MASK], Trigger.DELAY_ELAPSED)
+        while state.pause_ends.keys and state.pause_ends.keys[0] < due_below:
+            state.end_pause(state.paused[state.pause_ends.keys[0] & ID_MASK])
+        expiries = state.expiries
+        while expiries.keys and expiries.keys[0] < due_below:
+            job = jobs[expiries.keys[0] & ID_MASK]
+            assert job.owner is not None  # a reserved job has one
+            job.timeouts += 1
+            state.job_timeouts += 1
+            state.move(job, Trigger.TTR_EXPIRED, job.owner.id)
+        if state.matchable:
+            answers += state.match()
+        if state.waiting:
+            soon_below = (now + state.units_per_second + 1) << ID_BITS
+            answers += self._answer_waiters(state.margins, soon_below, ReservationStatus.DEADLINE_SOON)
+            answers += self._answer_waiters(state.wait_deadlines, due_below, ReservationStatus.TIMEOUT)
+        return answers
+
+    def next_tick_at(self) -> int | None:
+        """When a tick would next do something; see `jsm.interface.JSM.next_tick_at`."""
+        if self._stopped:
+            raise StoppedError
+        state = self._state
+        clock = state.clock
+        if state.owed or state.matchable:
+            return clock
+        timers = (state.delays, state.expiries, state.pause_ends, state.wait_deadlines)
+        dues = [timer.keys[0] for timer in timers if timer.keys]
+        if state.margins.keys:
+            dues.append(state.margins.keys[0] - (state.units_per_second << ID_BITS))
+        return max(min(dues) >> ID_BITS, clock) if dues else None
+
+    def pause_tube(self, now: int, tube: TubeName, seconds: int) -> None:
+        """Match no job of a tube for a while; see `jsm.interface.JSM.pause_tube`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        check_seconds("seconds", seconds)
+        state = self._state
+        state.commands["pause-tube"] += 1
+        home = self._tube(tube)
+        self._set_clock(now)
+        home.pauses += 1
+        state.start_pause(home, seconds, now + seconds * state.units_per_second)
+
+    # ------------------------------------------------------------------ clients
+
+    def use_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
+        """Move a client's use reference; see `jsm.interface.JSM.use_tube`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        check_client_id(client_id)
+        state = self._state
+        state.commands["use"] += 1
+        self._set_clock(now)
+        client = state.client_named(client_id)
+        used, client.uses = client.uses, state.tube_named(tube)
+        client.uses.using += 1
+        if used is not None:
+            used.using -= 1
+            state.drop_if_unused(used)
+
+    def watch_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
+        """Add a watch reference; see `jsm.interface.JSM.watch_tube`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        check_client_id(client_id)
+        state = self._state
+        state.commands["watch"] += 1
+        self._set_clock(now)
+        client = state.client_named(client_id)
+        if tube not in client.watches:
+            watched = client.watches[tube] = state.tube_named(tube)
+            watched.watching += 1
+
+    def ignore_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
+        """Drop a watch reference; see `jsm.interface.JSM.ignore_tube`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        check_client_id(client_id)
+        state = self._state
+        state.commands["ignore"] += 1
+        client = state.clients.get(client_id)
+        watched = None if client is None else client.watches.get(tube)
+        if client is not None and watched is not None and len(client.watches) == 1:
+            raise LastWatchedTubeError("tube", tube, "a tube that is not the client's only watched one")
+        self._set_clock(now)
+        if client is not None and watched is not None:
+            del client.watches[tube]
+            watched.watching -= 1
+            state.drop_if_unused(watched)
+
+    def close_client(self, client_id: ClientID, *, now: int | None = None) -> None:
+        """Forget a client; see `jsm.interface.JSM.close_client`."""
+        now = self._instant(now)
+        check_client_id(client_id)
+        state = self._state
+        self._set_clock(now)
+        client = state.clients.get(client_id)
+        if client is None:
+            return
+        state.owed.pop(client_id, None)
+        if client.ask:
+            state.end_wait(client)
+        for job_id in sorted(key & ID_MASK for key in client.held):
+            state.move(state.jobs[job_id], Trigger.CLOSE, client_id)
+        del state.clients[client_id]
+        for tube in client.watches.values():
+            tube.watching -= 1
+            state.drop_if_unused(tube)
+        if client.uses is not None:
+            client.uses.using -= 1
+            state.drop_if_unused(client.uses)
+
+    def check_client_state(self, client_ids: Iterable[ClientID], *, now: int | None = None) -> ClientStates:
+        """Partition client ids; see `jsm.interface.JSM.check_client_state`."""
+        now = self._instant(now)
+        if isinstance(client_ids, str):
+            raise BadValueError("client_ids", client_ids, "a sequence of client ids, not one string")
+        states = ClientStates([], [], [])
+        for client_id in client_ids:
+            check_client_id(client_id)
+            client = self._state.clients.get(client_id)
+            if client is None:
+                states.unknown.append(client_id)
+            elif client.ask:
+                states.waiting.append(client_id)
+            else:
+                states.not_waiting.append(client_id)
+        self._set_clock_to_look(now)
+        return states
+
+    # ------------------------------------------------------------------ looks
+
+    def get_tubes(self, *, now: int | None = None) -> list[TubeName]:
+        """All tubes' names in order of creation; see `jsm.interface.JSM.get_tubes`."""
+        self._set_clock_to_look(self._instant(now))
+        return list(self._state.tubes)
+
+    def get_stats_job_as_yaml(self, now: int, job_id: JobID) -> bytes:
+        """The answer to `stats-job`; see `jsm.interface.JSM.get_stats_job_as_yaml`."""
+        now = self._instant(now)
+        check_job_id(job_id)
+        self._state.commands["stats-job"] += 1
+        job = self._job(job_id)
+        self._set_clock_to_look(now)
+        return format_stats_job(now, job.view(), self._state.units_per_second)
+
+    def get_stats_tube_as_yaml(self, now: int, tube: TubeName) -> bytes:
+        """The answer to `stats-tube`; see `jsm.interface.JSM.get_stats_tube_as_yaml`."""
+        now = self._instant(now)
+        check_tube_name(tube)
+        self._state.commands["stats-tube"] += 1
+        home = self._tube(tube)
+        self._set_clock_to_look(now)
+        statistics = TubeStatistics(
+            name=home.name,
+            urgent=home.urgent,
+            ready=len(home.ready),
+            reserved=home.reserved,
+            delayed=len(home.delayed),
+            buried=len(home.buried),
+            total_jobs=home.total_jobs,
+            using=home.using,
+            watching=home.watching,
+            waiting=len(home.waiters),
+            deletes=home.deletes,
+            pauses=home.pauses,
+            pause_seconds=home.pause_seconds,
+            pause_ends_at=home.pause_ends_at,
+        )
+        return format_stats_tube(now, statistics, self._state.units_per_second)
+
+    def get_stats_as_yaml(self, now: int, process: Mapping[str, int | str] | None = None) -> bytes:
+        """The answer to `stats`; see `jsm.interface.JSM.get_stats_as_yaml`."""
+        now = self._instant(now)
+        state = self._state
+        statistics = MachineStatistics(
+            urgent=state.urgent,
+            ready=state.ready,
+            reserved=len(state.expiries),
+            delayed=len(state.delays),
+            buried=state.buried,
+            commands={**state.commands, "stats": state.commands["stats"] + 1},
+            job_timeouts=state.job_timeouts,
+            total_jobs=state.total_jobs,
+            max_job_size=state.max_job_size,
+            tubes=len(state.tubes),
+            waiting=len(state.waiting),
+        )
+        text = format_stats(statistics, process)  # refuses a bad `process` before anything changes
+        state.commands["stats"] += 1
+        self._set_clock_to_look(now)
+        return text
+
+    def count_command(self, name: str) -> None:
+        """Count a command that the machine can't see; see `jsm.interface.JSM.count_command`."""
+        if self._stopped:
+            raise StoppedError
+        if name not in self._state.commands:
+            raise BadValueError("name", name, f"one of {', '.join(COMMAND_NAMES)}")
+        self._state.commands[name] += 1
+
+    def snapshot(self) -> MachineSnapshot:
+        """A handle to read the whole state out and to restore it; see `jsm.interface.JSM.snapshot`."""
+        if self._stopped:
+            raise StoppedError
+        return MachineSnapshot(self)
+
+    def stop(self) -> None:
+        """Refuse every later call, this one too."""
+        if self._stopped:
+            raise StoppedError
+        self._stopped = True
+
+    # ------------------------------------------------------------------ inside
+
+    def _instant(self, now: int | None) -> int:
+        """The instant of a call; raises when the machine is stopped or time would go backwards."""
+        if self._stopped:
+            raise StoppedError
+        clock = self._state.clock
+        if now is None:
+            return clock
+        if type(now) is not int:
+            raise BadValueError("now", now, "an instant in whole time units")
+        if now < clock:
+            raise TimeBackwardsError(now, clock)
+        return now
+
+    def _set_clock(self, now: int) -> None:
+        """Accept a call that may change the state."""
+        state = self._state
+        state.clock = now
+        state.changes += 1
+
+    def _set_clock_to_look(self, now: int) -> None:
+        """Accept a call that changes nothing but, perhaps, the clock."""
+        if now != self._state.clock:
+            self._set_clock(now)
+
+    def _job(self, job_id: JobID) -> Job:
+        job = self._state.jobs.get(job_id)
+        if job is None:
+            raise UnknownJobError(job_id)
+        return job
+
+    def _own_job(self, job_id: JobID, client_id: ClientID, trigger: Trigger) -> Job:
+        """The job, if the trigger can leave its state and the client holds it."""
+        job = self._job(job_id)
+        _check_cell(job, trigger)
+        if job.owner is None or job.owner.id != client_id:
+            raise NotOwnerError(job_id, client_id)
+        return job
+
+    def _tube(self, name: TubeName) -> Tube:
+        tube = self._state.tubes.get(name)
+        if tube is None:
+            raise UnknownTubeError(name)
+        return tube
+
+    def _look_into(self, name: TubeName, command: str, now: int | None, job_state: JobState) -> Tube:
+        """The tube, if it holds a job in the state that a peek looks for."""
+        now = self._instant(now)
+        check_tube_name(name)
+        self._state.commands[command] += 1
+        tube = self._tube(name)
+        holds = {
+            JobState.READY: tube.ready.keys,
+            JobState.DELAYED: tube.delayed.keys,
+            JobState.BURIED: tube.buried,
+        }
+        if not holds[job_state]:
+            raise NoJobInStateError(name, job_state)
+        self._set_clock_to_look(now)
+        return tube
+
+    def _kick(self, job: Job) -> None:
+        job.kicks += 1
+        self._state.move(job, Trigger.KICK)
+
+    def _check_not_waiting(self, client_id: ClientID) -> None:
+        state = self._state
+        if client_id in state.owed:
+            raise ClientIsWaitingError(client_id, "is owed an answer; the next tick hands it out")
+        client = state.clients.get(client_id)
+        if client is not None and client.ask:
+            raise ClientIsWaitingError(client_id, "waits for a reservation already; cancel it first")
+
+    def _answer_waiters(self, timer: KeyHeap, below: int, status: ReservationStatus) -> list[Reservation]:
+        """End the waits whose keys in a timer lie below, in the timer's order."""
+        state = self._state
+        answers = []
+        while timer.keys and timer.keys[0] < below:
+            client = state.waiting[timer.keys[0] & ID_MASK]
+            answers.append(Reservation(client.request_id, client.id, status))
+            state.end_wait(client)
+        return answers
+
+
+def _check_cell(job: Job, trigger: Trigger) -> None:
+    if target_of(job.state, trigger) is None:
+        raise IllegalTransitionError(job.id, job.state, trigger)
