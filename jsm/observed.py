@@ -32,7 +32,7 @@ def _recorded(operation: Callable[Concatenate[Machine, P], R]) -> Callable[Conca
     parameters = signature(operation)
     name = operation.__name__
 
-    def call(self: ObservedMachine, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: ObservedMachine, /, *args: P.args, **kwargs: P.kwargs) -> R:
         bound = parameters.bind(self.machine, *args, **kwargs)
         given = bound.arguments
         for field, value in given.items():
@@ -47,7 +47,8 @@ def _recorded(operation: Callable[Concatenate[Machine, P], R]) -> Callable[Conca
         self._tell(name, given, {"ok": to_json(result)})
         return result
 
-    return update_wrapper(call, operation)
+    update_wrapper(call, operation)
+    return call
 
 
 class ObservedMachine:
