@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -189,6 +189,7 @@ def test_removals_leave_no_garbage_behind() -> None:
     assert len(heap._keys.keys) < 10
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40))
 def test_every_order_equals_a_sort(rows: list[tuple[int, int]]) -> None:
     jobs = [
@@ -251,6 +252,7 @@ class HeapAgainstList(RuleBasedStateMachine):
 
 
 TestHeapAgainstList = HeapAgainstList.TestCase
+TestHeapAgainstList.settings = settings(deadline=None, max_examples=50)
 
 
 def test_an_index_tells_where_a_job_stands() -> None:

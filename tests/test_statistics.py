@@ -1,7 +1,7 @@
 """The statistics are byte for byte what beanstalkd prints, with real numbers in every place."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jsm.errors import BadValueError
@@ -301,6 +301,7 @@ def test_the_last_fraction_of_a_pause_still_counts_as_paused() -> None:
     assert (shown["pause"], shown["pause-time-left"]) == ("12", "0")
 
 
+@settings(deadline=None)
 @given(
     now=st.integers(0, 2**70),
     created_at=st.integers(0, 2**70),
