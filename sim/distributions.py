@@ -11,6 +11,7 @@ chunks, but the sequence doesn't depend on the size of a chunk: it is that of on
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import chain, repeat
 from typing import Annotated, Any, Literal, Self
 
@@ -80,7 +81,9 @@ class Uniform(Settings):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.high_seconds < self.low_seconds:
-            raise ValueError(f"high_seconds = {self.high_seconds} lies below low_seconds = {self.low_seconds}")
+            raise ValueError(
+                f"high_seconds = {self.high_seconds} lies below low_seconds = {self.low_seconds}; raise it"
+            )
         return self
 
     def mean(self) -> float:
@@ -113,7 +116,9 @@ class Lognormal(Settings):
     def _one_pair(self) -> Self:
         given = tuple(name for name in ("mean_seconds", "cv", "mu", "sigma") if getattr(self, name) is not None)
         if given not in {("mean_seconds", "cv"), ("mu", "sigma")}:
-            raise ValueError(f"give either mean_seconds and cv, or mu and sigma, not {', '.join(given) or 'nothing'}")
+            raise ValueError(
+                f"it has {' and '.join(given) or 'no parameter'}; give either mean_seconds and cv, or mu and sigma"
+            )
         return self
 
     def log_moments(self) -> tuple[float, float]:
@@ -171,6 +176,11 @@ class Empirical(Settings):
             raise ValueError("there is no value to draw from; give values_seconds or file")
         return values
 
+    @cached_property
+    def array(self) -> Seconds:
+        """The values as an array, made once."""
+        return np.array(self.values_seconds, dtype=np.float64)
+
     def mean(self) -> float:
         """In seconds."""
         return math.fsum(self.values_seconds) / len(self.values_seconds)
@@ -182,8 +192,7 @@ class Empirical(Settings):
 
     def draw(self, rng: np.random.Generator, count: int) -> Seconds:
         """`count` values in seconds, drawn with replacement."""
-        values = np.array(self.values_seconds, dtype=np.float64)
-        return values[(rng.random(count) * len(values)).astype(np.intp)]
+        return self.array[(rng.random(count) * len(self.array)).astype(np.intp)]
 
 
 DISTRIBUTIONS = (Exponential, Constant, Uniform, Lognormal, Empirical)

@@ -1,0 +1,178 @@
+"""What a scenario must satisfy across its tables, and what a reader of its results should know.
+
+`check_scenario` raises for what can't be run or can only be a mistake; `scenario_notes` says what is allowed but
+easily overlooked.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from sim.distributions import Constant
+from sim.input_errors import ScenarioError
+from sim.logs import TIME_UNITS_MAX, log_path, opened_log
+from sim.scenario_models import (
+    BuryPolicy,
+    FieldMapping,
+    JobService,
+    Pool,
+    Producer,
+    Scenario,
+    TraceArrivals,
+)
+from sim.swf import SWF_FIELDS
+
+Problem = tuple[str, str | None, str, str]
+"""Field, value, problem, remedy."""
+
+
+def check_scenario(scenario: Scenario, file: str) -> None:
+    """Raise `ScenarioError` for the first problem; `LogError` for a log that isn't there."""
+    for problem in _problems(scenario):
+        raise ScenarioError(file, *problem)
+    for producer in scenario.producers:
+        if isinstance(producer.arrivals, TraceArrivals):
+            path = log_path(producer.arrivals.file, scenario.directory)
+            with opened_log(path, f'{file}: producers.{producer.name}.arrivals.file = "{producer.arrivals.file}"'):
+                pass
+
+
+def scenario_notes(scenario: Scenario) -> tuple[str, ...]:
+    """Sentences for the report, in the order of the file."""
+    return (*_unwatched(scenario), *_ttr_notes(scenario))
+
+
+def may_serve(pool: Pool, producer: Producer) -> bool:
+    """Whether the pool watches the producer's tube; true when that depends on a log."""
+    return isinstance(producer.tube, FieldMapping) or any(
+        fnmatchcase(producer.tube, watched) if "*" in watched else producer.tube == watched for watched in pool.watch
+    )
+
+
+def _problems(scenario: Scenario) -> Iterator[Problem]:
+    yield from _name_problems(scenario)
+    yield from _length_problems(scenario)
+    for producer in scenario.producers:
+        yield from _producer_problems(scenario, producer)
+    for pool in scenario.workers:
+        yield from _pool_problems(scenario, pool)
+
+
+def _name_problems(scenario: Scenario) -> Iterator[Problem]:
+    for kind, names in (
+        ("producers", [producer.name for producer in scenario.producers]),
+        ("workers", [pool.name for pool in scenario.workers]),
+    ):
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                yield f"{kind}[{place}].name", f'"{name}"', "another one has this name", "give each its own name"
+
+
+def _length_problems(scenario: Scenario) -> Iterator[Problem]:
+    run = scenario.run
+    duration = run.duration_seconds
+    longest = TIME_UNITS_MAX // run.units_per_second
+    if run.max_simulated_seconds > longest:
+        yield (
+            "run.max_simulated_seconds",
+            f"{run.max_simulated_seconds:g}",
+            f"must be at most {longest} with units_per_second = {run.units_per_second}",
+            "give fewer seconds or coarser units",
+        )
+    if duration is None:
+        for producer in scenario.producers:
+            if not producer.ends_by_itself:
+                remedy = f"give the seconds, or limit the jobs of producer {producer.name}"
+                yield "run.duration_seconds", None, f"is missing, and producer {producer.name} never ends", remedy
+        if run.stop == "duration":
+            yield "run.duration_seconds", None, 'is missing, which stop = "duration" needs', "give the seconds"
+        return
+    if duration > run.max_simulated_seconds:
+        yield (
+            "run.duration_seconds",
+            f"{duration:g}",
+            f"must be at most run.max_simulated_seconds = {run.max_simulated_seconds:g}",
+            "shorten the run or raise the bound",
+        )
+    if run.warmup_seconds >= duration:
+        yield (
+            "run.warmup_seconds",
+            f"{run.warmup_seconds:g}",
+            f"must be below run.duration_seconds = {duration:g}",
+            "shorten the warm-up or lengthen the run",
+        )
+
+
+def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Problem]:
+    place = f"producers.{producer.name}"
+    if producer.body_bytes > scenario.machine.max_job_size:
+        yield (
+            f"{place}.body_bytes",
+            str(producer.body_bytes),
+            f"must be at most machine.max_job_size = {scenario.machine.max_job_size}",
+            "give fewer bytes or raise the limit",
+        )
+    arrivals = producer.arrivals
+    if not isinstance(arrivals, TraceArrivals):
+        return
+    if producer.work is not None and (arrivals.columns is None or arrivals.columns.work is not None):
+        yield f"{place}.work", None, "is given, but the log has the work of each job", "leave work out"
+    if arrivals.format == "swf":
+        for key, mapping in (("tube", producer.tube), ("priority", producer.priority), ("class", producer.class_)):
+            if isinstance(mapping, FieldMapping) and mapping.from_ not in SWF_FIELDS:
+                near = get_close_matches(mapping.from_, SWF_FIELDS, n=1)
+                remedy = f"did you mean {near[0]}? " if near else ""
+                remedy += f"the fields are {', '.join(SWF_FIELDS)}"
+                yield f"{place}.{key}.from", f'"{mapping.from_}"', "an swf log has no such field", remedy
+
+
+def _pool_problems(scenario: Scenario, pool: Pool) -> Iterator[Problem]:
+    place = f"workers.{pool.name}"
+    served = [producer for producer in scenario.producers if may_serve(pool, producer)]
+    if not served:
+        tubes = [producer.tube for producer in scenario.producers if isinstance(producer.tube, str)]
+        shown = "[" + ", ".join(f'"{tube}"' for tube in pool.watch) + "]"
+        remedy = f"watch one of {', '.join(dict.fromkeys(tubes))}"
+        yield f"{place}.watch", shown, "no producer puts jobs into these tubes", remedy
+    if isinstance(pool.service, JobService):
+        for producer in served:
+            if not _carries_work(producer):
+                remedy = f"give producers.{producer.name}.work, or the pool's service another kind"
+                problem = f"the jobs of producer {producer.name} carry no work"
+                yield f"{place}.service.kind", '"job"', problem, remedy
+    failure = pool.failure
+    never_done = failure is not None and failure.probability == 1 and not isinstance(failure.policy, BuryPolicy)
+    if never_done and pool.max_attempts is None and scenario.run.stop == "drained":
+        remedy = 'lower it, give max_attempts, or stop = "duration"'
+        yield f"{place}.failure.probability", "1", "no job would ever be done, and the run never end", remedy
+
+
+def _carries_work(producer: Producer) -> bool:
+    arrivals = producer.arrivals
+    from_log = isinstance(arrivals, TraceArrivals) and (arrivals.columns is None or arrivals.columns.work is not None)
+    return from_log or producer.work is not None
+
+
+def _unwatched(scenario: Scenario) -> Iterator[str]:
+    tubes = dict.fromkeys(producer.tube for producer in scenario.producers if isinstance(producer.tube, str))
+    for tube in tubes:
+        if not any(
+            may_serve(pool, producer)
+            for pool in scenario.workers
+            for producer in scenario.producers
+            if producer.tube == tube
+        ):
+            yield f"no worker watches the tube {tube}: its jobs stay in the machine"
+
+
+def _ttr_notes(scenario: Scenario) -> Iterator[str]:
+    for pool in scenario.workers:
+        ttrs = [producer.ttr_seconds for producer in scenario.producers if may_serve(pool, producer)]
+        ttr = min(ttrs)
+        if pool.touch_every_seconds is not None and pool.touch_every_seconds >= ttr:
+            yield (
+                f"the workers of {pool.name} touch every {pool.touch_every_seconds:g} s, "
+                f"not before a ttr of {ttr} s has run out"
+            )
+        if pool.touch_every_seconds is None and isinstance(pool.service, Constant) and pool.service.seconds > ttr:
+            yield f"the work of {pool.name}, {pool.service.seconds:g} s, is longer than a ttr of {ttr} s"

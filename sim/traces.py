@@ -1,0 +1,227 @@
+"""The jobs of a log as a producer puts them: instants, work, tube, priority and class of each.
+
+Everything that a scenario needs from files is read here, before a run starts and before anything is written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from jsm.errors import BadValueError
+from jsm.limits import PRIORITY_MAX, check_tube_name
+from sim.csv_log import read_csv
+from sim.input_errors import LogError, ScenarioError
+from sim.logs import LogTable, log_path
+from sim.scenario_models import FieldMapping, Producer, Scenario, TraceArrivals
+from sim.swf import read_swf
+
+CLASS_LENGTH_MAX = 64
+
+T = TypeVar("T", str, int)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TraceJobs:
+    """The jobs of one trace producer in the order of their puts; the lists are equally long."""
+
+    put_at: list[int]  # time units
+    work: list[int] | None  # time units; None: the log knows no work
+    tubes: list[str]
+    priorities: list[int]
+    classes: list[str]
+    log: LogTable
+    left_out: Mapping[str, int]  # usable jobs that the scenario leaves out, by reason
+
+    def __len__(self) -> int:
+        """The number of jobs that are put."""
+        return len(self.put_at)
+
+    def summary(self) -> dict[str, Any]:
+        """What became of the log's lines, for reports: read = used + left out + rejected."""
+        return {
+            "file": self.log.name,
+            "lines_read": self.log.lines_read,
+            "used": len(self),
+            "left_out": dict(self.left_out),
+            "rejected": [dict(row) for row in self.log.rejected],
+            "out_of_order": self.log.out_of_order,
+        }
+
+
+def read_traces(scenario: Scenario) -> dict[str, TraceJobs]:
+    """The jobs of every trace producer, by the producer's name. Raises `LogError`, `ScenarioError`."""
+    duration = scenario.run.duration_seconds
+    units = scenario.run.units_per_second
+    end_at = None if duration is None else round(duration * units)
+    return {
+        producer.name: read_trace(producer, scenario.directory, units_per_second=units, end_at=end_at)
+        for producer in scenario.producers
+        if isinstance(producer.arrivals, TraceArrivals)
+    }
+
+
+def read_trace(producer: Producer, directory: Path, *, units_per_second: int, end_at: int | None) -> TraceJobs:
+    """The jobs of one trace producer, those up to `end_at` (inclusive). Raises `LogError`."""
+    arrivals = producer.arrivals
+    assert isinstance(arrivals, TraceArrivals)
+    log = _read_log(producer, arrivals, directory, units_per_second)
+    submit = log.submit - log.submit[0] if arrivals.origin == "first-job" else log.submit
+    put_at = submit if arrivals.time_scale == 1.0 else np.rint(submit * arrivals.time_scale).astype(np.int64)
+    in_time = len(put_at) if end_at is None else int(np.searchsorted(put_at, end_at, side="right"))
+    limits = [limit for limit in (arrivals.limit, producer.jobs) if limit is not None]
+    used = min([in_time, *limits])
+    after_limit = len(put_at) - min([len(put_at), *limits])
+    left_out = {
+        "beyond the limit": after_limit,
+        "after run.duration_seconds": len(put_at) - used - after_limit,
+    }
+    class_setting = producer.name if producer.class_ is None else producer.class_
+    return TraceJobs(
+        put_at=put_at[:used].tolist(),
+        work=None if log.work is None else log.work[:used].tolist(),
+        tubes=_values(producer.tube, "tube", _tube, log, used),
+        priorities=_values(producer.priority, "priority", _priority, log, used),
+        classes=_values(class_setting, "class", _class_name, log, used),
+        log=log,
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def trace_notes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[str, ...]:
+    """What a report must say about the logs: their headers' notes, what was not used or moved, work beyond the ttr."""
+    notes: list[str] = []
+    for producer in scenario.producers:
+        jobs = traces.get(producer.name)
+        if jobs is None:
+            continue
+        log = jobs.log
+        notes += log.notes
+        notes += [
+            f"{log.name}: {row['count']} of {log.lines_read} lines not used: {row['reason']}; "
+            f"the first is line {row['first_line']}"
+            for row in log.rejected
+        ]
+        notes += [f"{log.name}: {count} jobs left out: {reason}" for reason, count in jobs.left_out.items()]
+        if log.out_of_order:
+            notes.append(f"{log.name}: {log.out_of_order} lines were not in the order of their submit times; sorted")
+        ttr = producer.ttr_seconds * scenario.run.units_per_second
+        too_long = sum(1 for work in jobs.work or () if work > ttr)
+        if too_long:
+            notes.append(f"{log.name}: {too_long} jobs carry more work than their ttr of {producer.ttr_seconds} s")
+    return tuple(dict.fromkeys(notes))
+
+
+def produced_tubes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[str, ...]:
+    """Every tube that a job of the run is put into, in the order of the producers and of first use."""
+    tubes: dict[str, None] = {}
+    for producer in scenario.producers:
+        if isinstance(producer.tube, FieldMapping):
+            tubes.update(dict.fromkeys(traces[producer.name].tubes))
+        else:
+            tubes[producer.tube] = None
+    return tuple(tubes)
+
+
+def watch_lists(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> dict[str, tuple[str, ...]]:
+    """The tubes that each pool watches, patterns replaced by the run's tubes, by the pool's name.
+
+    Raises `ScenarioError` when a pool would watch none of the tubes that jobs are put into.
+    """
+    tubes = produced_tubes(scenario, traces)
+    lists: dict[str, tuple[str, ...]] = {}
+    for pool in scenario.workers:
+        watched: dict[str, None] = {}
+        for name in pool.watch:
+            watched.update(
+                dict.fromkeys([tube for tube in tubes if fnmatchcase(tube, name)] if "*" in name else [name])
+            )
+        if not any(tube in watched for tube in tubes):
+            raise ScenarioError(
+                scenario.name,
+                f"workers.{pool.name}.watch",
+                str(list(pool.watch)),
+                "no job is ever put into these tubes",
+                f"watch one of {', '.join(tubes[:20])}",
+            )
+        lists[pool.name] = tuple(watched)
+    return lists
+
+
+def _read_log(producer: Producer, arrivals: TraceArrivals, directory: Path, units_per_second: int) -> LogTable:
+    path = log_path(arrivals.file, directory)
+    name = Path(path).name
+    mappings = (producer.tube, producer.priority, producer.class_)
+    fields = [mapping.from_ for mapping in mappings if isinstance(mapping, FieldMapping)]
+    if arrivals.columns is None:
+        return read_swf(path, name=name, fields=fields, units_per_second=units_per_second)
+    return read_csv(
+        path,
+        name=name,
+        submit=arrivals.columns.submit,
+        work=arrivals.columns.work,
+        fields=fields,
+        units_per_second=units_per_second,
+        delimiter=arrivals.delimiter,
+    )
+
+
+def _values(
+    setting: T | FieldMapping, key: str, checked: Callable[[str | int], T], log: LogTable, used: int
+) -> list[T]:
+    """The setting for each of the first `used` jobs; a mapping is worked out once for each value of its field."""
+    if not isinstance(setting, FieldMapping):
+        return [setting] * used
+    column = log.fields[setting.from_][:used]
+    results: dict[str, T] = {}
+    for value in Counter(column):
+        try:
+            results[value] = checked(_mapped(setting, value))
+        except (ValueError, BadValueError) as error:
+            line = int(log.line[column.index(value)])
+            shown = value if value else "(unknown)"
+            problem = f"gives no {key}: {error}"
+            remedy = f"change {key}'s template, table or bins, or give its default"
+            raise LogError(log.name, f"line {line}: {setting.from_}", shown, problem, remedy) from error
+    return [results[value] for value in column]
+
+
+def _mapped(mapping: FieldMapping, value: str) -> str | int:
+    """What the mapping makes of one value of its field; "" is unknown. Raises `ValueError` when it makes nothing."""
+    if mapping.template is not None and (value or mapping.default is None):
+        return mapping.template.replace("{value}", value or "unknown")
+    if mapping.table is not None and value in mapping.table:
+        return mapping.table[value]
+    if mapping.bins is not None and value:
+        number = float(value)
+        for step in mapping.bins:
+            if number <= step.up_to:
+                return step.to
+    if value and mapping.template is None and mapping.table is None and mapping.bins is None:
+        return value
+    if mapping.default is None:
+        raise ValueError("the value is unknown, or has no place in the mapping")
+    return mapping.default
+
+
+def _tube(value: str | int) -> str:
+    check_tube_name(str(value))
+    return str(value)
+
+
+def _priority(value: str | int) -> int:
+    priority = int(value)
+    if not 0 <= priority <= PRIORITY_MAX:
+        raise ValueError(f"{priority} is not from 0 to {PRIORITY_MAX}")
+    return priority
+
+
+def _class_name(value: str | int) -> str:
+    name = str(value)
+    if not 1 <= len(name) <= CLASS_LENGTH_MAX or not name.isprintable():
+        raise ValueError(f"a class is 1 to {CLASS_LENGTH_MAX} printable characters")
+    return name
