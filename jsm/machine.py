@@ -102,10 +102,18 @@ class Machine:
         """The number of the last transition; 0 before the first."""
         return self._state.seq
 
-    def count_jobs(self) -> dict[JobState, int]:
-        """How many jobs are in each state of a live job. O(1). An internal look: counts as no command."""
+    def count_jobs(self, tube: TubeName | None = None) -> dict[JobState, int]:
+        """How many jobs, of all or of one tube, are in each state of a live job. O(1).
+
+        An internal look: counts as no command. A tube that doesn't exist holds none.
+        """
         state = self._state
         counts = (state.ready, len(state.delays), len(state.expiries), state.buried)
+        if tube is not None:
+            home = state.tubes.get(tube)
+            counts = (0, 0, 0, 0)
+            if home is not None:
+                counts = (len(home.ready), len(home.delayed), home.reserved, len(home.buried))
         return dict(zip(LIVE_STATES, counts, strict=True))
 
     # ------------------------------------------------------------------ jobs

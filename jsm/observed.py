@@ -20,6 +20,7 @@ from jsm.records import CommandRecord, Observer
 from jsm.reservations import Reservation
 
 if TYPE_CHECKING:
+    from jsm.job import TubeName
     from jsm.snapshot import MachineSnapshot
     from jsm.states import JobState
 
@@ -109,9 +110,9 @@ class ObservedMachine:
         """See `Machine.record_seq`."""
         return self.machine.record_seq
 
-    def count_jobs(self) -> dict[JobState, int]:
+    def count_jobs(self, tube: TubeName | None = None) -> dict[JobState, int]:
         """See `Machine.count_jobs`; an internal look is not recorded."""
-        return self.machine.count_jobs()
+        return self.machine.count_jobs(tube)
 
     def next_tick_at(self) -> int | None:
         """See `Machine.next_tick_at`; an internal look is not recorded."""

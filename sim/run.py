@@ -1,0 +1,244 @@
+"""One run of a scenario: the only place where machine, SimPy, producers, workers and watchers are wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jsm.job import TubeName
+from jsm.machine import Machine
+from jsm.observed import ObservedMachine
+from jsm.states import JobState
+from models.watcher import TransitionWatcher
+from sim.book import JobBook
+from sim.driver import Driver, RecordBuffer, UnitEnvironment
+from sim.metrics import Metrics
+from sim.producers import JobSource, PutContext
+from sim.run_result import PoolInfo, RunInfo, RunResult
+from sim.scenario_checks import scenario_notes
+from sim.scenario_models import JobService, Scenario
+from sim.streams import Streams
+from sim.traces import TraceJobs, produced_tubes, read_traces, trace_notes, watch_lists
+from sim.workers import WorkContext, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from simpy.events import Event, Process
+
+    from jsm.records import CommandRecord, Observer, TransitionRecord
+    from sim.driver import AnyMachine
+
+MakeMachine = Callable[..., Machine]
+
+
+class Simulation:
+    """A scenario, ready to run once.
+
+    `measure` and `watch` turn the metrics and the graph's watcher on; both off is for benchmarks. A `recorder`
+    receives every transition and every call as they happen. `make_machine` is `Machine` or what stands in for it.
+
+    Raises `InputError` for what is wrong with a log or its mappings.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        replication: int = 0,
+        measure: bool = True,
+        watch: bool = True,
+        recorder: Observer | None = None,
+        make_machine: MakeMachine = Machine,
+    ) -> None:
+        self.scenario = scenario
+        self._traces = read_traces(scenario)
+        watched_tubes = watch_lists(scenario, self._traces)
+        self._unwatched = _unwatched(scenario, self._traces, watched_tubes)
+        classes = _class_names(scenario, self._traces)
+        units = scenario.run.units_per_second
+        pools = [PoolInfo(pool.name, pool.count) for pool in scenario.workers]
+        self.metrics = (
+            Metrics(
+                units_per_second=units,
+                classes=classes,
+                pools=pools,
+                warmup_at=round(scenario.run.warmup_seconds * units),
+            )
+            if measure
+            else None
+        )
+        self.watcher = TransitionWatcher(units_per_second=units) if watch else None
+        consumers = [watcher.consume for watcher in (self.watcher, self.metrics) if watcher is not None]
+        self._buffer = RecordBuffer(consumers)
+        self.machine = _machine(scenario, self._buffer if consumers else None, recorder, self.watcher, make_machine)
+        self.env = UnitEnvironment()
+        self.driver = Driver(self.env, self.machine, self._buffer)
+        self._book = JobBook()
+        self._draining = False
+        self.workers = self._make_workers(watched_tubes, Streams(scenario.run.seed, replication))
+        self._sources = self._make_sources(classes, Streams(scenario.run.seed, replication))
+
+    def run(self) -> None:
+        """Run to the end that the scenario names, or until `stop`.
+
+        A violation that a watcher finds is raised, also when the run failed in another way after it.
+        """
+        for worker in self.workers:
+            self.env.process(worker.run())
+        arrivals = [self.env.process(source.run()) for source in self._sources]
+        if self.scenario.run.stop == "drained":
+            self.env.process(self._drain(arrivals))
+        try:
+            self.driver.run(self._horizon())
+        except Exception:
+            self._buffer.flush()  # a watcher that knows what went wrong first says so
+            raise
+        for worker in self.workers:
+            worker.finish(self.env.now)
+        self._buffer.flush()
+
+    def stop(self) -> None:
+        """Let `run` return before the next event, with everything so far accounted for."""
+        self.driver.stop()
+
+    def result(self) -> RunResult:
+        """The numbers of the finished run; needs `measure`."""
+        assert self.metrics is not None  # asked for a result of a run that measures nothing
+        watched = None if self.watcher is None else self.watcher.report()
+        return self.metrics.finish(self.env.now, self.machine.count_jobs(), watched=watched)
+
+    def info(self, *, interrupted: bool = False) -> RunInfo:
+        """What a summary says beside the numbers."""
+        inputs = {name: trace.summary() for name, trace in self._traces.items()}
+        return RunInfo(
+            scenario=self.scenario.name,
+            description=self.scenario.description,
+            seed=self.scenario.run.seed,
+            interrupted=interrupted,
+            notes=(*trace_notes(self.scenario, self._traces), *scenario_notes(self.scenario)),
+            input=inputs or None,
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _horizon(self) -> int:
+        run = self.scenario.run
+        seconds = run.max_simulated_seconds
+        if run.stop == "duration" and run.duration_seconds is not None:
+            seconds = min(seconds, run.duration_seconds)
+        return round(seconds * run.units_per_second)
+
+    def _drain(self, arrivals: Sequence[Process]) -> Generator[Event, object, None]:
+        """Wait for the last arrival; from then on the run ends as soon as no job can make progress."""
+        yield self.env.all_of(arrivals)
+        self._draining = True
+        self._job_ended()
+
+    def _job_ended(self) -> None:
+        if not self._draining:
+            return
+        counts = self.machine.count_jobs()
+        active = counts[JobState.READY] + counts[JobState.DELAYED] + counts[JobState.RESERVED]
+        if active and self._unwatched:
+            active -= sum(self.machine.count_jobs(tube)[JobState.READY] for tube in self._unwatched)
+        if not active:
+            self.driver.stop()
+
+    def _make_workers(self, watched_tubes: dict[str, tuple[str, ...]], streams: Streams) -> list[Worker]:
+        metrics = self.metrics
+        context = WorkContext(
+            driver=self.driver,
+            book=self._book,
+            work=_ignore if metrics is None else metrics.work,
+            absent=_ignore if metrics is None else metrics.absent,
+            job_ended=self._job_ended,
+        )
+        return [
+            Worker(
+                pool,
+                index,
+                number,
+                tubes=tuple(map(TubeName, watched_tubes[pool.name])),
+                context=context,
+                streams=streams,
+            )
+            for index, pool in enumerate(self.scenario.workers)
+            for number in range(pool.count)
+        ]
+
+    def _make_sources(self, classes: Sequence[str], streams: Streams) -> list[JobSource]:
+        run, pools = self.scenario.run, self.scenario.workers
+        context = PutContext(
+            driver=self.driver,
+            book=self._book,
+            keeps_work=any(isinstance(pool.service, JobService) for pool in pools),
+            keeps_ttr=any(pool.gives_up_at_ttr for pool in pools),
+            class_of=self.metrics.class_of if self.metrics is not None and len(classes) > 1 else None,
+            class_index={name: index for index, name in enumerate(classes)},
+            end_at=None if run.duration_seconds is None else round(run.duration_seconds * run.units_per_second),
+        )
+        return [
+            JobSource(producer, context, streams, self._traces.get(producer.name))
+            for producer in self.scenario.producers
+        ]
+
+
+class _Tee:
+    """The observer of a recorded run: the watchers' buffer and the recorder, refusals to the watcher too."""
+
+    __slots__ = ("_buffer", "_recorder", "_watcher")
+
+    def __init__(self, buffer: RecordBuffer, recorder: Observer, watcher: TransitionWatcher | None) -> None:
+        self._buffer = buffer
+        self._recorder = recorder
+        self._watcher = watcher
+
+    def transition(self, record: TransitionRecord) -> None:
+        self._buffer.transition(record)
+        self._recorder.transition(record)
+
+    def command(self, record: CommandRecord) -> None:
+        self._recorder.command(record)
+        if self._watcher is not None:
+            self._buffer.flush()  # the watcher must know the job's state when a call on it is refused
+            self._watcher.command(record)
+
+
+def _machine(
+    scenario: Scenario,
+    buffer: RecordBuffer | None,
+    recorder: Observer | None,
+    watcher: TransitionWatcher | None,
+    make_machine: MakeMachine,
+) -> AnyMachine:
+    settings = {
+        "units_per_second": scenario.run.units_per_second,
+        "max_job_size": scenario.machine.max_job_size,
+    }
+    if recorder is not None:
+        return ObservedMachine(observer=_Tee(buffer or RecordBuffer(()), recorder, watcher), **settings)
+    return make_machine(observer=buffer, **settings)
+
+
+def _class_names(scenario: Scenario, traces: dict[str, TraceJobs]) -> list[str]:
+    """The classes of all jobs, in the order of the producers, those of a log in the order of their names."""
+    names: dict[str, None] = {}
+    for producer in scenario.producers:
+        if producer.class_name is not None:
+            names[producer.class_name] = None
+        else:
+            names.update(dict.fromkeys(sorted(set(traces[producer.name].classes))))
+    return list(names)
+
+
+def _unwatched(
+    scenario: Scenario, traces: dict[str, TraceJobs], watched_tubes: dict[str, tuple[str, ...]]
+) -> list[TubeName]:
+    """The tubes that jobs are put into and nobody watches."""
+    watched = {tube for tubes in watched_tubes.values() for tube in tubes}
+    return [TubeName(tube) for tube in produced_tubes(scenario, traces) if tube not in watched]
+
+
+def _ignore(*_: object) -> None:
+    """What workers report to when nothing is measured."""
