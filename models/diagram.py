@@ -57,7 +57,7 @@ class _Route(NamedTuple):
 
 def _level(y: float, start: float, end: float) -> _Route:
     # The label stands a little towards the start, clear of a thick arrow's head.
-    return _Route(((start, y), (end, y)), ((start + end) / 2 + math.copysign(4, start - end), y), "across")
+    return _Route(((start, y), (end, y)), ((start + end) / 2 + math.copysign(5, start - end), y), "across")
 
 
 def _upright(x: float, start: float, end: float, side: str) -> _Route:
@@ -162,16 +162,25 @@ def state_diagram_figure(counts: Counts | None = None) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), facecolor=_PAPER)
-    draw_state_diagram(figure.add_axes((0, 0, 1, 1)), counts)
+    draw_state_diagram(figure, counts)
     return figure
 
 
-def draw_state_diagram(axes: "Axes", counts: Counts | None = None) -> None:
-    """Draw the picture into a matplotlib axes, as large as fits; letters scale with it.
+def draw_state_diagram(figure: "Figure", counts: Counts | None = None) -> None:
+    """Draw the picture onto an empty figure, below its title if it has one, as large as fits.
 
     With `counts` each edge shows how often it was taken, its width grows with the logarithm of that, and edges
-    that were never taken are dashed and grey. Set the figure's size and the axes' place before. Raises
-    `LookupError` when the table has an edge that has no place in the layout yet.
+    that were never taken are dashed and grey. The figure's layout engine is switched off.
+    """
+    figure.set_layout_engine("none")  # the place is chosen here, and letters are scaled to it
+    title_inches = 0.36 if figure.get_suptitle() else 0.0
+    draw_on_axes(figure.add_axes((0, 0, 1, 1 - title_inches / figure.get_figheight())), counts)
+
+
+def draw_on_axes(axes: "Axes", counts: Counts | None = None) -> None:
+    """Draw the picture into axes, as large as fits now: set the figure's size and the axes' place before.
+
+    Raises `LookupError` when the table has an edge that has no place in the layout yet.
     """
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(0, HEIGHT)

@@ -6,13 +6,14 @@ table does not say: in plain words, what a state means, who causes an edge and t
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, NamedTuple
 
 from jsm.errors import InvariantViolation
 from jsm.states import LIVE_STATES, JobState, Trigger
 from jsm.transitions import Transition, transitions
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MEANINGS = {
     JobState.NEW: "before its put: the job has no id yet",
@@ -57,6 +58,8 @@ def transition_graph() -> "nx.MultiDiGraph[JobState]":
     table, the order of all reports), `operations` (the public operations that can cause it) and `by`:
     "anyone", "owner" (of the reserved job) or "time" (a tick).
     """
+    import networkx as nx  # here, because it takes longer to load than the rest of the package together
+
     graph: nx.MultiDiGraph[JobState] = nx.MultiDiGraph(name="life of a job")
     for state in JobState:
         graph.add_node(state, live=state in LIVE_STATES, meaning=MEANINGS[state])
@@ -92,6 +95,11 @@ def edge_name(edge: Transition) -> str:
     return f"{edge.source}>{edge.target} by {edge.trigger}"
 
 
+def edge_named(name: str) -> Transition:
+    """The table's edge that reports spell `name`; raises `KeyError` when there is none."""
+    return {edge_name(edge): edge for edge in transitions()}[name]
+
+
 def pair_name(pair: EdgePair) -> str:
     """An edge pair as reports spell it, such as `reserved>ready by release, ready>reserved by reserve`."""
     return f"{edge_name(pair.first)}, {edge_name(pair.second)}"
@@ -110,6 +118,8 @@ def check_graph(graph: "nx.MultiDiGraph[JobState]") -> None:
 
 
 def _findings(graph: "nx.MultiDiGraph[JobState]") -> Iterator[str]:
+    import networkx as nx
+
     absent = [state for state in JobState if state not in graph]
     if absent:
         yield f"states that are no node: {_names(absent)}"
