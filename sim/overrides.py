@@ -51,7 +51,9 @@ def apply_overrides(raw: dict[str, Any], overrides: Iterable[str]) -> dict[Locat
     placed: dict[Location, Override] = {}
     for text in overrides:
         override = parsed_override(text)
-        placed[_put(raw, override)] = override
+        location = _put(raw, override)
+        placed.pop(location, None)  # so that the order is that of the values that stand
+        placed[location] = override
     return placed
 
 

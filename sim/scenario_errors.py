@@ -59,7 +59,7 @@ def scenario_error(
 def _source(file: str, location: Location, overrides: Mapping[Location, Override]) -> str:
     """Where the value at `location` comes from: the file, an override, or a table of the file with overrides in it."""
     inside: list[str] = []
-    for place, override in reversed(overrides.items()):
+    for place, override in reversed(list(overrides.items())):
         if place == location[: len(place)]:
             return override.label
         if location == place[: len(location)]:
