@@ -83,7 +83,7 @@ def toml_text(value: Any) -> str:
 class _Place:
     """Where a finding points: in the file's tables, and in the schema."""
 
-    __slots__ = ("has_value", "location", "node", "parent", "path", "value")
+    __slots__ = ("has_value", "location", "node", "parent", "path", "purpose", "value")
 
     def __init__(self, schema: Mapping[str, Any], raw: Any, found: tuple[str | int, ...]) -> None:
         self.path = ""
@@ -92,6 +92,7 @@ class _Place:
         self.has_value = True
         self.node: Mapping[str, Any] | None = schema
         self.parent: Mapping[str, Any] | None = None
+        self.purpose = "another value"  # what the key is for, the first clause of its description
         for part in found:
             self._step(schema, part)
 
@@ -110,17 +111,13 @@ class _Place:
             self.path += f".{part}" if self.path else part
             self.parent = _branch(schema, table, "object")
             self.node = self.parent.get("properties", {}).get(part)
+            if self.node is not None:
+                self.purpose = self.node["description"].split(";")[0]
         self.location = (*self.location, part)
         try:
             self.value = self.value[part]
         except (KeyError, IndexError, TypeError):
             self.value, self.has_value = None, False
-
-    @property
-    def purpose(self) -> str:
-        """What the key is for, the first clause of its description."""
-        description = str((self.node or {}).get("description", "another value"))
-        return description.split(";")[0]
 
 
 def _expanded(schema: Mapping[str, Any], node: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -102,17 +102,17 @@ def trace_notes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[st
         log = jobs.log
         notes += log.notes
         notes += [
-            f"{log.name}: {row['count']} of {log.lines_read} lines not used: {row['reason']}; "
+            f"{log.name}: lines not used: {row['count']} of {log.lines_read}, {row['reason']}; "
             f"the first is line {row['first_line']}"
             for row in log.rejected
         ]
-        notes += [f"{log.name}: {count} jobs left out: {reason}" for reason, count in jobs.left_out.items()]
+        notes += [f"{log.name}: jobs left out: {count}, {reason}" for reason, count in jobs.left_out.items()]
         if log.out_of_order:
-            notes.append(f"{log.name}: {log.out_of_order} lines were not in the order of their submit times; sorted")
+            notes.append(f"{log.name}: lines out of the order of their submit times, sorted: {log.out_of_order}")
         ttr = producer.ttr_seconds * scenario.run.units_per_second
         too_long = sum(1 for work in jobs.work or () if work > ttr)
         if too_long:
-            notes.append(f"{log.name}: {too_long} jobs carry more work than their ttr of {producer.ttr_seconds} s")
+            notes.append(f"{log.name}: jobs with more work than their ttr of {producer.ttr_seconds} s: {too_long}")
     return tuple(dict.fromkeys(notes))
 
 

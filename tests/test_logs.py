@@ -218,11 +218,11 @@ def test_limits_and_the_duration_leave_jobs_out_and_say_so() -> None:
 
 def test_the_notes_name_the_header_rejections_order_and_work_beyond_the_ttr() -> None:
     notes = trace_notes(_scenario(SMALL), {"log": _jobs(SMALL)})
-    assert "small.swf: 1 jobs carry more work than their ttr of 50 s" in notes
+    assert "small.swf: jobs with more work than their ttr of 50 s: 1" in notes
     broken = {"format": "swf", "file": "broken.swf"}
     notes = trace_notes(_scenario(broken), {"log": _jobs(broken)})
-    assert "broken.swf: 2 of 11 lines not used: the run time is unknown or negative; the first is line 4" in notes
-    assert "broken.swf: 2 lines were not in the order of their submit times; sorted" in notes
+    assert "broken.swf: lines not used: 2 of 11, the run time is unknown or negative; the first is line 4" in notes
+    assert "broken.swf: lines out of the order of their submit times, sorted: 2" in notes
 
 
 def test_mappings_by_template_table_bins_and_as_it_is() -> None:
