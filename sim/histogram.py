@@ -13,6 +13,9 @@ depend on the order in which values come, nor on how they are cut into arrays.
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
+from struct import error as struct_error
+from struct import pack
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,16 +58,16 @@ def exact_sum(values: Integers) -> int:
 
 
 class ExactSums:
-    """A table of sums that never wrap around: int64 as long as that is safe, Python integers from then on."""
+    """A row of sums that never wrap around: int64 as long as that is safe, Python integers from then on."""
 
     __slots__ = ("_bound", "sums")
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.sums: NDArray[np.int64] | NDArray[np.object_] = np.zeros(shape, np.int64)
+    def __init__(self, size: int) -> None:
+        self.sums: NDArray[Any] = np.zeros(size, np.int64)
         self._bound = 0  # no sum is larger in size
 
-    def add(self, where: tuple[Integers, ...], values: Integers) -> None:
-        """Add each value to its cell; a cell may be named many times."""
+    def add(self, where: Integers, values: Integers) -> None:
+        """Add each value to the sum at its index; an index may occur many times."""
         if len(values) == 0:
             return
         self.raise_bound(int(np.abs(values).max()) * len(values))
@@ -75,6 +78,17 @@ class ExactSums:
         self._bound += by
         if self._bound >= _SAFE and self.sums.dtype != np.object_:
             self.sums = self.sums.astype(np.object_)
+
+
+def packed(values: Sequence[int]) -> Integers:
+    """A list of Python integers as an array that can't be written to. Raises `OverflowError` past int64.
+
+    `struct` does it in under half the time of `numpy.array`, and half of the cost of metrics is such lists.
+    """
+    try:
+        return np.frombuffer(pack(f"{len(values)}q", *values), np.int64)
+    except struct_error:
+        raise OverflowError("an instant lies past 2^63 - 1 time units; use fewer units per second") from None
 
 
 class Histogram:
@@ -176,7 +190,7 @@ class HistogramRows:
     def __init__(self, rows: int, *, bits: int = BUCKET_BITS) -> None:
         self.bits = bits
         self._counts: Integers = np.zeros((rows, 2 << bits), np.int64)
-        self._sums = ExactSums((rows,))
+        self._sums = ExactSums(rows)
         self._min: Integers = np.full(rows, np.iinfo(np.int64).max, np.int64)
         self._max: Integers = np.full(rows, -1, np.int64)
 
@@ -190,8 +204,9 @@ class HistogramRows:
         if needed > have:
             octaves = -(-needed >> self.bits)
             self._counts = np.pad(self._counts, ((0, 0), (0, (octaves << self.bits) - have)))
-        np.add.at(self._counts, (rows, bins), 1)
-        self._sums.add((rows,), values)
+        # one flat index: numpy adds by two several times slower
+        np.add.at(self._counts.reshape(-1), rows * self._counts.shape[1] + bins, 1)
+        self._sums.add(rows, values)
         np.minimum.at(self._min, rows, values)
         np.maximum.at(self._max, rows, values)
 

@@ -21,10 +21,10 @@ import numpy as np
 
 from jsm.errors import InvariantViolation
 from jsm.records import TransitionRecord
-from jsm.states import LIVE_STATES, JobState, Trigger
+from jsm.states import LIVE_STATES, JobState
 from jsm.transitions import transitions
 from sim.balance import Books, LittleSides, checks_of
-from sim.histogram import ExactSums, Histogram, Integers
+from sim.histogram import ExactSums, Histogram, Integers, packed
 from sim.run_result import (
     ALL_CLASSES,
     COUNTED,
@@ -44,43 +44,51 @@ _WAIT: Final = 0  # the timeline's measures
 _TOTAL: Final = 1
 _PIECES_MAX = 8_192  # of work, and of latencies, kept until they are folded
 
+_IS_RESERVE: Final = np.array([edge.trigger in COUNTED["reserves"] for edge in _EDGES])
+_IS_DELETE: Final = np.array([edge.trigger in COUNTED["deletes"] for edge in _EDGES])
+_NO_CLASSES: Final[Integers] = np.zeros(0, np.int64)
 _AT = itemgetter(1)
+_JOB = itemgetter(2)
 
 
 class _Latency:
     """One measure: put to first reserve, or put to delete."""
 
-    __slots__ = ("at", "by_class", "classes", "measure", "put_at")
+    __slots__ = ("_buffer", "_buffered", "_by_class", "_measure")
 
     def __init__(self, measure: int, classes: int) -> None:
-        self.measure = measure
-        self.at: list[int] = []
-        self.put_at: list[int] = []
-        self.classes: list[int] = []  # stays empty when there is one class only
-        self.by_class = [Histogram() for _ in range(classes)]
+        self._measure = measure
+        self._by_class = [Histogram() for _ in range(classes)]
+        self._buffer: list[tuple[Integers, Integers, Integers]] = []
+        self._buffered = 0
 
-    def fold(self, timeline: Timeline, warmup_at: int) -> None:
-        """Empty the buffers into the timeline (all jobs) and the histograms (jobs put after the warm-up)."""
-        at = np.array(self.at, np.int64)
-        put_at = np.array(self.put_at, np.int64)
+    def add(self, at: Integers, put_at: Integers, classes: Integers) -> None:
+        """Add jobs: the instant that ends the latency, the put, and the class unless there is only one."""
+        self._buffer.append((at, put_at, classes))
+        self._buffered += len(at)
+
+    def fold(self, timeline: Timeline, warmup_at: int, *, from_size: int = 0) -> None:
+        """Empty a buffer of that size into the timeline (all jobs) and the histograms (put after the warm-up)."""
+        if not self._buffer or self._buffered < from_size:
+            return
+        at, put_at, classes = (np.concatenate(columns) for columns in zip(*self._buffer, strict=True))
         values = at - put_at
-        timeline.values(self.measure, at, values)
+        timeline.values(self._measure, at, values)
         counted = put_at >= warmup_at
-        if len(self.by_class) == 1:
-            self.by_class[0].record(values[counted])
+        if len(self._by_class) == 1:
+            self._by_class[0].record(values[counted])
         else:
-            classes = np.array(self.classes, np.int64)
             for index in np.unique(classes).tolist():
-                self.by_class[index].record(values[counted & (classes == index)])
-        for buffer in (self.at, self.put_at, self.classes):
-            buffer.clear()
+                self._by_class[index].record(values[counted & (classes == index)])
+        self._buffer.clear()
+        self._buffered = 0
 
     def named(self, names: Sequence[str]) -> dict[str, Histogram]:
         """The histograms by class name, all classes together first."""
         together = Histogram()
-        for histogram in self.by_class:
+        for histogram in self._by_class:
             together.merge(histogram)
-        return {ALL_CLASSES: together, **dict(zip(names, self.by_class, strict=True))}
+        return {ALL_CLASSES: together, **dict(zip(names, self._by_class, strict=True))}
 
 
 class Metrics:
@@ -98,21 +106,30 @@ class Metrics:
         self._workers = WorkerTimes(self._pools)
         self._pieces: list[tuple[int, int, int, int, int]] = []
         self._absences: list[tuple[int, int, int, int]] = []
-        # The lives of single jobs: since when each job has been in its state, and its put, before and after the
-        # first reserve.
-        self._since: dict[JobState, dict[int, int]] = {state: {} for state in LIVE_STATES}
-        self._unreserved: dict[int, int] = {}
-        self._reserved: dict[int, int] = {}
-        self._edge_rows = {
-            source: {edge.trigger: (code, edge.target) for code, edge in enumerate(_EDGES) if edge.source is source}
+        # The lives of single jobs, by state: job → (in the state since, put at). Once a job was reserved, its put
+        # is kept as the complement, which is negative: only the first reserve ends a waiting time.
+        self._lives: dict[JobState, dict[int, tuple[int, int]]] = {state: {} for state in LIVE_STATES}
+        # source → trigger → (edge, target, where the job leaves from, where it goes to; an empty one for the two ends)
+        outside: dict[int, tuple[int, int]] = {}
+        self._rows = {
+            source: {
+                edge.trigger: (
+                    code,
+                    edge.target,
+                    self._lives.get(source, outside),
+                    self._lives.get(edge.target, outside),
+                )
+                for code, edge in enumerate(_EDGES)
+                if edge.source is source
+            }
             for source in JobState
         }
         self._wait = _Latency(_WAIT, len(self._classes))
         self._total = _Latency(_TOTAL, len(self._classes))
         self._edges: Integers = np.zeros(len(_EDGES), np.int64)
         self._window_edges: Integers = np.zeros(len(_EDGES), np.int64)
-        self._stays = ExactSums((len(_EDGES),))  # by the edge that ends a visit: the sum of the visits' durations
-        self._window_instants = ExactSums((len(_EDGES),))  # the sum of max(instant, warmup_at)
+        self._stays = ExactSums(len(_EDGES))  # by the edge that ends a visit: the sum of the visits' durations
+        self._window_instants = ExactSums(len(_EDGES))  # the sum of max(instant, warmup_at)
         self._latest = 0
         self._records = 0
         self._first_seq = 0
@@ -125,25 +142,23 @@ class Metrics:
         """
         if not records:
             return
-        codes, stays = self._live(records)
         count = len(records)
-        at = np.fromiter(map(_AT, records), np.int64, count)
+        codes, begins, puts = self._live(records)
+        at = packed(list(map(_AT, records)))
         if at[0] < self._latest or bool((at[1:] < at[:-1]).any()):
             raise InvariantViolation("time_goes_forward", f"records up to number {records[-1].seq} go back in time")
         self._latest = int(at[-1])
-        code = np.array(codes, np.int64)
+        code = np.frombuffer(codes, np.uint8).astype(np.int64)
         self._timeline.events(at, code)
         self._edges += np.bincount(code, minlength=len(_EDGES))
-        self._stays.add((code,), np.array(stays, np.int64))
+        self._stays.add(code, at - packed(begins))
         inside = int(np.searchsorted(at, self._warmup_at))
         self._window_edges += np.bincount(code[inside:], minlength=len(_EDGES))
-        self._window_instants.add((code,), np.maximum(at, self._warmup_at))
+        self._window_instants.add(code, np.maximum(at, self._warmup_at))
         self._first_seq = self._first_seq or records[0].seq
         self._last_seq = records[-1].seq
         self._records += count
-        for latency in (self._wait, self._total):
-            if len(latency.at) >= _PIECES_MAX:
-                latency.fold(self._timeline, self._warmup_at)
+        self._add_latencies(records, at, code, packed(puts))
 
     def work(self, pool: int, worker: int, began_at: int, ended_at: int, outcome: Outcome) -> None:
         """Add a piece of work; at the end of a run also those that it cuts off, as `Outcome.UNFINISHED`."""
@@ -207,64 +222,72 @@ class Metrics:
             checks=checks_of(books),
         )
 
-    def _live(self, records: Sequence[TransitionRecord]) -> tuple[list[int], list[int]]:
-        """Follow single jobs; the edge of each record, and the duration of the visit that it ends (0: none)."""
-        codes: list[int] = []
-        stays: list[int] = []
-        rows, since = self._edge_rows, self._since
-        unreserved, reserved = self._unreserved, self._reserved
-        new, gone, touch = JobState.NEW, JobState.DELETED, Trigger.TOUCH
-        held = JobState.RESERVED
-        wait_jobs: list[int] = []
-        total_jobs: list[int] = []
+    def _live(self, records: Sequence[TransitionRecord]) -> tuple[bytearray, list[int], list[int]]:
+        """Follow single jobs: the edge of each record, the begin of the visit that it ends, the puts of the measured.
+
+        An edge that ends no visit has its own instant as the begin. The measured are the reserves and deletes.
+        """
+        codes = bytearray()
+        begins: list[int] = []
+        puts: list[int] = []
+        add_code, add_begin, add_put = codes.append, begins.append, puts.append
+        rows, new, gone, held = self._rows, JobState.NEW, JobState.DELETED, JobState.RESERVED
         try:
             for _, at, job, _, source, trigger, target, _ in records:
-                code, expected = rows[source][trigger]
+                code, expected, leaves, enters = rows[source][trigger]
                 if target is not expected:
                     raise KeyError(target)
-                codes.append(code)
+                add_code(code)
                 if source is new:
-                    stays.append(0)
-                    unreserved[job] = at
-                    since[target][job] = at
+                    add_begin(at)
+                    enters[job] = at, at
                     continue
-                if trigger is touch:
-                    stays.append(0)
-                    since[held][job]  # the touched job must be there
+                if leaves is enters:  # a touch, and the visit goes on
+                    add_begin(at)
+                    leaves[job]
                     continue
-                stays.append(at - since[source].pop(job))
-                if target is gone:
-                    put_at = unreserved.pop(job, None)
-                    if put_at is None:
-                        put_at = reserved.pop(job)
-                    total_jobs.append(job)
-                    self._total.at.append(at)
-                    self._total.put_at.append(put_at)
-                    continue
-                since[target][job] = at
+                begin, put_at = leaves.pop(job)
+                add_begin(begin)
                 if target is held:
-                    put_at = unreserved.pop(job, None)
-                    if put_at is not None:
-                        reserved[job] = put_at
-                        wait_jobs.append(job)
-                        self._wait.at.append(at)
-                        self._wait.put_at.append(put_at)
+                    add_put(put_at)
+                    enters[job] = at, put_at if put_at < 0 else ~put_at
+                elif target is gone:
+                    add_put(put_at)
+                else:
+                    enters[job] = at, put_at
         except KeyError:
             raise InvariantViolation(
                 "records_fit_the_past",
                 f"at {at}: job {job} went from {source} to {target} by {trigger}, which is no edge of the table "
                 f"or not where the earlier records left the job",
             ) from None
-        if len(self._classes) > 1:
-            self._classify(wait_jobs, total_jobs)
-        return codes, stays
+        return codes, begins, puts
 
-    def _classify(self, wait_jobs: Sequence[int], total_jobs: Sequence[int]) -> None:
-        """Note the classes of the jobs whose latencies came in, and forget those of the deleted."""
+    def _add_latencies(self, records: Sequence[TransitionRecord], at: Integers, code: Integers, puts: Integers) -> None:
+        """Note the latencies that end in a chunk; `puts` are those of its reserves and deletes, as in `_lives`."""
+        reserves, deletes = _IS_RESERVE[code], _IS_DELETE[code]
+        measured = reserves | deletes
+        waits = reserves[measured] & (puts >= 0)
+        totals = deletes[measured]
+        ends = at[measured]
+        wait_classes = total_classes = _NO_CLASSES
+        if len(self._classes) > 1:
+            jobs = packed(list(map(_JOB, records)))[measured]
+            wait_classes, total_classes = self._classify(jobs[waits].tolist(), jobs[totals].tolist())
+        self._wait.add(ends[waits], puts[waits], wait_classes)
+        ended = puts[totals]
+        self._total.add(ends[totals], np.where(ended < 0, ~ended, ended), total_classes)
+        for latency in (self._wait, self._total):
+            latency.fold(self._timeline, self._warmup_at, from_size=_PIECES_MAX)
+
+    def _classify(self, waited: Sequence[int], deleted: Sequence[int]) -> tuple[Integers, Integers]:
+        """The classes of the jobs whose latencies came in; those of the deleted are forgotten."""
         class_of = self.class_of
         try:
-            self._wait.classes.extend(map(class_of.__getitem__, wait_jobs))
-            self._total.classes.extend(map(class_of.pop, total_jobs))
+            return (
+                np.fromiter(map(class_of.__getitem__, waited), np.int64, len(waited)),
+                np.fromiter(map(class_of.pop, deleted), np.int64, len(deleted)),
+            )
         except KeyError as error:
             raise InvariantViolation("each_job_has_a_class", f"job {error} has no entry in class_of") from None
 
@@ -288,8 +311,8 @@ class Metrics:
         """The sum of all visits' durations, unfinished ones up to the end, from the lives of single jobs."""
         sums = self._stays.sums.tolist()
         ended = sum(total for edge, total in zip(_EDGES, sums, strict=True) if edge.source is state)
-        since = self._since[state]
-        return int(ended) + ended_at * len(since) - sum(since.values())
+        begins = [begin for begin, _ in self._lives[state].values()]
+        return int(ended) + ended_at * len(begins) - sum(begins)
 
     def _window_area(self, state: JobState, ended_at: int) -> int:
         """The integral of the number of jobs in the state over the window."""
