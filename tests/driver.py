@@ -36,6 +36,23 @@ def run_spec(spec: Spec, call: Call) -> Any:
     return tuple(value) if isinstance(value, tuple) else value
 
 
+def state_of_spec(spec: Spec) -> dict[str, Any]:
+    """The specification's world, in the words of `tests.helpers.state_of_machine`."""
+    return {
+        "clock": (spec.clock, spec.clock),
+        "settings": (spec.second, spec.second, spec.max_job_size, spec.max_job_size),
+        "numbers": (spec.next_job_id, len(spec.records), spec.next_bury_number),
+        "totals": (spec.total_jobs, spec.job_timeouts),
+        "commands": list(spec.commands.items()),
+        "tubes": [tuple(tube) for tube in spec.tubes],
+        "counts": (len(spec.jobs), len(spec.clients)),
+        "jobs": [(tuple(spec.jobs[job_id])[:-1], spec.jobs[job_id].bury_number) for job_id in sorted(spec.jobs)],
+        "owed": [tuple(answer) for answer in spec.owed],
+        "waiting": [(*wait, spec.wait_ends_at(wait)) for wait in spec.waiting],
+        "clients": sorted((name, client.uses, client.watches) for name, client in spec.clients.items()),
+    }
+
+
 class Driver:
     """Short words for histories, over the specification alone or in lock-step. `now` is in units, waits in seconds."""
 

@@ -1,0 +1,192 @@
+"""The machine against the specification, call by call: hand-made, random and searched histories, and all refusals."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jsm.job import ClientID, JobID
+from jsm.machine import Machine
+from models.spec import Spec
+from models.spec_world import Refused
+from tests.driver import Call, Driver, run_spec
+from tests.helpers import Difference, Lockstep, replay, shortest
+from tests.random_calls import CLIENTS, TUBES, random_call
+from tests.refusals import PRECEDENCE, TABLE, Spoilt, build, check, double_faults, good_calls, single_faults
+from tests.rules_jobs import JOB_RULES, looks_are_counted
+from tests.rules_time import TIME_RULES
+
+
+@pytest.mark.parametrize("second", [1, 4])
+@pytest.mark.parametrize("history", [*JOB_RULES, *TIME_RULES], ids=lambda history: history.__name__)
+def test_rule(history: Callable[[Driver], None], second: int) -> None:
+    history(Driver(Lockstep(units_per_second=second).do, second=second))
+
+
+def test_looks_are_counted() -> None:
+    looks_are_counted(Driver(Lockstep(looks=False).do, second=1))
+
+
+def run_random(make: Callable[[], Lockstep], *, seed: int, calls: int) -> Lockstep:
+    """A random history in lock-step; a difference is reported with the shortest history that shows it."""
+    random, lockstep = Random(seed), make()
+    try:
+        for _ in range(calls):
+            replay(lockstep, [random_call(random, lockstep.spec)])
+    except Difference:
+        raise shortest(make, lockstep.calls) from None
+    return lockstep
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_random_history(seed: int) -> None:
+    second = (1, 1, 3, 1_000_000)[seed % 4]
+    run_random(lambda: Lockstep(units_per_second=second), seed=seed, calls=80)
+
+
+def test_random_histories_make_every_edge_and_every_answer() -> None:
+    """The histories above are only as good as what they reach."""
+    edges, answers, refused, owed = set(), set(), set(), 0
+    for seed in range(30):
+        lockstep = run_random(lambda: Lockstep(looks=False), seed=seed, calls=80)
+        edges |= {(record.source, record.trigger) for record in lockstep.records}
+        spec = Spec()
+        for call in lockstep.calls:
+            if call.op == "reload":
+                continue
+            try:
+                answer = run_spec(spec, call)
+            except Refused as refusal:
+                refused.add((call.op, refusal.category))
+                continue
+            if call.op == "append_reservation":
+                answers.add(("append", answer[2]))
+            elif call.op == "tick":
+                answers |= {("tick", each[2]) for each in answer}
+            owed = max(owed, len(spec.owed))
+    assert len(edges) == 19
+    assert answers == {
+        *(("append", status) for status in ("matched", "deadline-soon", "timeout", "queued")),
+        *(("tick", status) for status in ("matched", "deadline-soon", "timeout")),
+    }
+    assert owed >= 2
+    assert {category for _, category in refused} == set(PRECEDENCE) - {"empty-client"}
+
+
+@pytest.mark.parametrize("op", TABLE)
+def test_refusals(op: str) -> None:
+    lockstep = Lockstep(looks=False)
+    build(Driver(lockstep.do, second=1))
+    for spoilt in [*single_faults(op), *double_faults(op)]:
+        check(spoilt, lockstep.do)
+    lockstep.do(Call("stop"))
+    for spoilt in single_faults(op):
+        check(spoilt._replace(category="stopped"), lockstep.do)
+
+
+@pytest.mark.parametrize("good", list(good_calls()), ids=lambda good: good.call.op)
+def test_the_good_calls_of_the_table_of_refusals(good: Spoilt) -> None:
+    lockstep = Lockstep(looks=False)
+    build(Driver(lockstep.do, second=1))
+    lockstep.do(good.call)
+    lockstep.reload()
+    lockstep.do(Call("tick", (10**6,)))
+
+
+@pytest.mark.parametrize("history", [*JOB_RULES, *TIME_RULES], ids=lambda history: history.__name__)
+def test_rule_with_a_restore_after_every_call(history: Callable[[Driver], None]) -> None:
+    lockstep = Lockstep(looks=False)
+
+    def do(call: Call) -> Any:
+        try:
+            return lockstep.do(call)
+        finally:
+            if not lockstep.spec.stopped:
+                lockstep.reload()
+
+    history(Driver(do, second=1))
+
+
+SMALL = st.integers(0, 3)
+JOBS = st.integers(1, 5)
+CLIENT = st.sampled_from(CLIENTS[:3])
+TUBE = st.sampled_from(TUBES)
+STEPS = st.one_of(
+    st.tuples(st.just("put"), SMALL, SMALL, TUBE, st.sampled_from([0, 0, 1, 2])),
+    st.tuples(st.just("append_reservation"), CLIENT, st.lists(TUBE, min_size=1, max_size=2), st.none() | SMALL),
+    st.tuples(st.just("tick")),
+    st.tuples(st.sampled_from(["delete", "release", "touch", "bury", "reserve_job"]), JOBS, CLIENT),
+    st.tuples(st.just("release_with"), JOBS, CLIENT, SMALL, SMALL),
+    st.tuples(st.just("kick"), JOBS),
+    st.tuples(st.just("kick_n"), TUBE, SMALL),
+    st.tuples(st.just("pause_tube"), TUBE, SMALL),
+    st.tuples(st.sampled_from(["use_tube", "watch_tube", "ignore_tube"]), CLIENT, TUBE),
+    st.tuples(st.sampled_from(["close_client", "cancel_reservation"]), CLIENT),
+    st.tuples(st.just("reload")),
+)
+
+
+def call_of(step: tuple[Any, ...], now: int) -> Call:
+    """The call that a searched step stands for, at an instant."""
+    match step:
+        case ("put", priority, ttr, tube, delay):
+            numbers = {"priority": priority, "delay_seconds": delay, "ttr_seconds": ttr}
+            return Call("put", (now,), {**numbers, "body": b"", "tube": tube})
+        case ("append_reservation", client, tubes, wait):
+            deadline_at = None if wait is None else now + wait
+            return Call(
+                "append_reservation", (now, client), {"request_id": "r", "tubes": tubes, "deadline_at": deadline_at}
+            )
+        case ("delete" | "release" as op, job_id, client):
+            return Call(op, (job_id, client), {"now": now})
+        case ("bury", job_id, client):
+            return Call("bury", (now, job_id, client), {"priority": 1})
+        case ("release_with", job_id, client, priority, delay):
+            return Call("release_with", (now, job_id, client), {"priority": priority, "delay_seconds": delay})
+        case ("tick" | "touch" | "reserve_job" | "pause_tube" as op, *arguments):
+            return Call(op, (now, *arguments))
+        case ("reload",):
+            return Call("reload")
+        case (op, *arguments):
+            return Call(op, tuple(arguments), {"now": now})
+    raise AssertionError(f"no call for {step}")
+
+
+@settings(
+    max_examples=500,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 5]), STEPS), max_size=30))
+def test_searched_history(steps: list[tuple[int, tuple[Any, ...]]]) -> None:
+    now, calls = 0, []
+    for passed, step in steps:
+        now += passed
+        calls.append(call_of(step, now))
+    replay(Lockstep(), calls)
+
+
+class Forgetful(Machine):
+    """A machine with a planted fault: a buried job loses its priority."""
+
+    def bury(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int) -> None:
+        """Bury with priority 0, whatever was asked for."""
+        super().bury(now, job_id, client_id, priority=0 * priority)
+
+
+def test_a_planted_fault_is_found_and_cut_to_its_core() -> None:
+    with pytest.raises(Difference) as found:
+        run_random(lambda: Lockstep(make_machine=Forgetful), seed=1, calls=300)
+    assert found.value.what == "state jobs"
+    ops = [call.op for call in found.value.calls]
+    assert (ops[0], ops[-1], len(ops)) == ("put", "bury", 3)  # and a reserve between them
+
+
+def test_calls_without_a_difference_have_no_shortest() -> None:
+    with pytest.raises(ValueError, match="no difference"):
+        shortest(Lockstep, [Call("tick", (1,))])
