@@ -36,6 +36,8 @@ from tests.benchmarks.representations.report import as_markdown
 
 COMMAND = "python -m tests.benchmarks.bench_representations"
 EXPLORED_JOBS = 3
+PARTS = {"A": ("objects",), "B": ("objects",), "C": ("objects", "buckets"), "F": ("objects",)}  # beside the module
+LAZY = ("A", "F")  # these have no `KeyHeap`
 POPULATIONS: dict[str, Callable[[str, int], object]] = {
     "ready": lambda name, jobs: loaded(PROTOTYPES[name], jobs),
     "delayed": lambda name, jobs: loaded_delayed(PROTOTYPES[name], jobs),
@@ -163,10 +165,12 @@ def primitives(resident: int) -> dict[str, float]:
 
 
 def lines_of(name: str) -> int:
-    """Lines of code of a prototype with the containers that are its own; blank ones don't count."""
-    folder = Path(__file__).parent / "representations"
+    """Lines that are not blank of a prototype, its job and its containers, docstrings included."""
+    root = Path(__file__).parent
     module = PROTOTYPES[name].__module__.rpartition(".")[2]
-    files = [folder / f"{module}.py", *([folder / "buckets.py"] if module == "slots_buckets" else [])]
+    files = [root / "representations" / f"{part}.py" for part in (module, *PARTS.get(name, ()))]
+    if name not in LAZY:
+        files.append(root.parent.parent / "jsm" / "_heap.py")
     return sum(1 for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
 
 

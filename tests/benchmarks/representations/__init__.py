@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.benchmarks.representations.flat_arrays import FlatArrays
 from tests.benchmarks.representations.slots_buckets import SlotsBuckets
+from tests.benchmarks.representations.slots_keyed import SlotsKeyed
 from tests.benchmarks.representations.slots_lazy import SlotsLazy
 from tests.benchmarks.representations.slots_packed import SlotsPacked
 from tests.benchmarks.representations.slots_tuples import SlotsTuples
@@ -21,4 +22,5 @@ PROTOTYPES: Final[dict[str, type[Prototype]]] = {
     "D": TuplesPacked,
     "E": FlatArrays,
     "F": SlotsLazy,
+    "G": SlotsKeyed,
 }

@@ -17,7 +17,7 @@ def as_markdown(report: dict[str, Any]) -> str:
         "[decision 0001](decisions/0001-inner-representation.md).",
         "",
         *_table(
-            ["", "lines", "prototype"],
+            ["", "lines in all", "prototype"],
             [[name, str(about["lines"]), about["what"]] for name, about in report["prototypes"].items()],
         ),
         *_throughput(report["throughput"], names),
