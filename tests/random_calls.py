@@ -35,6 +35,8 @@ WEIGHTS = {
 def random_call(random: Random, spec: Spec) -> Call:
     """One call, for the world that the specification is in."""
     op = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    if op == "put" and sum(job.state == "ready" for job in spec.jobs.values()) >= random.randint(0, 6):
+        op = "append_reservation"  # jobs are scarce now and then, so that clients have to wait
     now = _instant(random, spec)
     later: dict[str, Any] = {"now": now} if random.random() < 0.5 else {}
     client, tube = random.choice(CLIENTS), random.choice(TUBES)
@@ -46,6 +48,7 @@ def random_call(random: Random, spec: Spec) -> Call:
                 {"priority": random.choice([0, 1, 1023, 1024]), "body": b"x", "tube": tube, **_times(random)},
             )
         case "append_reservation":
+            client = _asker(random, spec)
             wait = random.choice([None, 0, 1, spec.second, 2 * spec.second, 7 * spec.second])
             tubes = random.choices(TUBES, k=random.randint(1, 3))
             deadline_at = None if wait is None else now + wait
@@ -53,7 +56,8 @@ def random_call(random: Random, spec: Spec) -> Call:
                 op, (now, client), {"request_id": str(len(spec.records)), "tubes": tubes, "deadline_at": deadline_at}
             )
         case "tick":
-            return Call(op, (now,))
+            due = spec.next_tick_at()
+            return Call(op, (now if due is None or random.random() < 0.4 else due,))
         case "kick":
             return Call(op, (_job(random, spec, ["buried", "delayed"]),), later)
         case "kick_n":
@@ -93,8 +97,16 @@ def _owners_call(random: Random, spec: Spec, op: str, now: int) -> Call:
             return Call(op, (now, job_id, client), {"priority": random.randint(0, 3), "delay_seconds": delay_seconds})
 
 
+def _asker(random: Random, spec: Spec) -> str:
+    """Mostly a client that may ask, and often one that holds a job, so that warnings come."""
+    free = [client for client in CLIENTS if not spec.is_waiting(client) and not spec.is_owed(client)]
+    holders = [client for client in free if spec.held(client)]
+    groups = [group for group in (free, holders, holders) if group]
+    return random.choice(random.choice(groups) if groups and random.random() < 0.9 else CLIENTS)
+
+
 def _times(random: Random) -> dict[str, int]:
-    return {"delay_seconds": random.choice([0, 0, 0, 1, 3]), "ttr_seconds": random.choice([0, 1, 2, 3, 10])}
+    return {"delay_seconds": random.choice([0, 0, 0, 1, 3]), "ttr_seconds": random.choice([0, 2, 3, 5, 10])}
 
 
 def _job(random: Random, spec: Spec, states: list[str]) -> int:

@@ -184,7 +184,9 @@ def test_a_planted_fault_is_found_and_cut_to_its_core() -> None:
         run_random(lambda: Lockstep(make_machine=Forgetful), seed=1, calls=300)
     assert found.value.what == "state jobs"
     ops = [call.op for call in found.value.calls]
-    assert (ops[0], ops[-1], len(ops)) == ("put", "bury", 3)  # and a reserve between them
+    assert ops[-1] == "bury"
+    assert ops[-2] in ("reserve_job", "append_reservation", "tick")
+    assert set(ops[:-2]) <= {"put", "append_reservation"}  # what it takes to have a job of that id
 
 
 def test_calls_without_a_difference_have_no_shortest() -> None:
