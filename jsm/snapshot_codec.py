@@ -1,7 +1,7 @@
 r"""The file form of a snapshot: bytes out, bytes in, entry by entry. Pure; `jsm.journal` writes files.
 
 A snapshot file is ASCII text. Each line is a word that says what it holds, a JSON text and a checksum, separated
-by single spaces, and ends in a line feed:
+by single spaces, and ends in a line feed (of this example the header is cut and the checksums are made up):
 
     jsm-snapshot {"version":1,"units_per_second":1,"max_job_size":65535,…} 4b1c0e2f
     job [1,"default","a",0,0,60,"ready",0,0,0,0,null,0,0,0,0,0,0] 9d0f35aa

@@ -186,7 +186,7 @@ def test_removals_leave_no_garbage_behind() -> None:
     heap.enqueue(job(1))
     for job_id in range(2, 5_000):
         heap.remove_at(heap.enqueue(job(job_id, priority=job_id)))
-    assert len(heap._keys.keys) < 10
+    assert len(heap._keys.keys) < 200
 
 
 @settings(deadline=None)
