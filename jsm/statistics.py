@@ -5,8 +5,8 @@ server's answer, from `---` to the last line feed, without the `OK` line and the
 line feed. Names are quoted (`name: "x"`), keys stand in beanstalkd's order. Durations are whole seconds,
 rounded down; an age or a time left is never negative.
 
-Source: beanstalkd `doc/protocol.txt`, commands `stats-job`, `stats-tube`, `stats`; the layout is that of its
-replies since quoting was introduced (release 1.13).
+Source: beanstalkd `doc/protocol.txt`, commands `stats-job`, `stats-tube`, `stats`; the layout is that of
+its present replies (release 1.12 prints the same lines, names without their quotes).
 """
 
 import re
