@@ -13,14 +13,18 @@ from sim.input_errors import ScenarioError
 from sim.logs import TIME_UNITS_MAX, log_path, opened_log
 from sim.scenario_models import (
     BuryPolicy,
+    ConstantArrivals,
     FieldMapping,
     JobService,
+    PoissonArrivals,
     Pool,
     Producer,
     Scenario,
     TraceArrivals,
 )
 from sim.swf import SWF_FIELDS
+
+NEVER_DONE_REMEDY = 'raise ttr_seconds, give touch_every_seconds or max_attempts, or stop = "duration"'
 
 Problem = tuple[str, str | None, str, str]
 """Field, value, problem, remedy."""
@@ -46,6 +50,20 @@ def may_serve(pool: Pool, producer: Producer) -> bool:
     """Whether the pool watches the producer's tube; true when that depends on a log."""
     return isinstance(producer.tube, FieldMapping) or any(
         fnmatchcase(producer.tube, watched) if "*" in watched else producer.tube == watched for watched in pool.watch
+    )
+
+
+def always_gives_up(scenario: Scenario, producer: Producer) -> bool:
+    """Whether a job of the producer whose work is always longer than its ttr would be tried for ever.
+
+    That is: the run waits for it, and all who may reserve it stop at the ttr, don't touch in time, have no limit.
+    """
+    pools = [pool for pool in scenario.workers if may_serve(pool, producer)]
+    return scenario.run.stop == "drained" and all(
+        pool.gives_up_at_ttr
+        and pool.max_attempts is None
+        and (pool.touch_every_seconds is None or pool.touch_every_seconds >= producer.ttr_seconds)
+        for pool in pools
     )
 
 
@@ -113,6 +131,11 @@ def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Probl
             "give fewer bytes or raise the limit",
         )
     arrivals = producer.arrivals
+    units = scenario.run.units_per_second
+    if isinstance(arrivals, PoissonArrivals) and arrivals.rate_per_second > units:
+        yield _too_fine(f"{place}.arrivals.rate_per_second", arrivals.rate_per_second, f"at most {units}")
+    if isinstance(arrivals, ConstantArrivals) and arrivals.interval_seconds * units < 1:
+        yield _too_fine(f"{place}.arrivals.interval_seconds", arrivals.interval_seconds, f"at least {1 / units:g}")
     if not isinstance(arrivals, TraceArrivals):
         return
     if producer.work is not None and (arrivals.columns is None or arrivals.columns.work is not None):
@@ -124,6 +147,12 @@ def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Probl
                 remedy = f"did you mean {near[0]}? " if near else ""
                 remedy += f"the fields are {', '.join(SWF_FIELDS)}"
                 yield f"{place}.{key}.from", f'"{mapping.from_}"', "an swf log has no such field", remedy
+
+
+def _too_fine(field: str, value: float, bound: str) -> Problem:
+    """A process whose steps would be shorter than a time unit, so that time would hardly pass."""
+    remedy = "make the steps longer or run.units_per_second greater"
+    return field, f"{value:g}", f"must be {bound}, so that a step takes a time unit or more", remedy
 
 
 def _pool_problems(scenario: Scenario, pool: Pool) -> Iterator[Problem]:
@@ -145,6 +174,17 @@ def _pool_problems(scenario: Scenario, pool: Pool) -> Iterator[Problem]:
     if never_done and pool.max_attempts is None and scenario.run.stop == "drained":
         remedy = 'lower it, give max_attempts, or stop = "duration"'
         yield f"{place}.failure.probability", "1", "no job would ever be done, and the run never end", remedy
+    units = scenario.run.units_per_second
+    if pool.touch_every_seconds is not None and pool.touch_every_seconds * units < 1:
+        yield _too_fine(f"{place}.touch_every_seconds", pool.touch_every_seconds, f"at least {1 / units:g}")
+    if pool.crash is not None and pool.crash.mean_seconds_between * units < 1:
+        between = pool.crash.mean_seconds_between
+        yield _too_fine(f"{place}.crash.mean_seconds_between", between, f"at least {1 / units:g}")
+    if isinstance(pool.service, Constant):
+        for producer in served:
+            if pool.service.seconds > producer.ttr_seconds and always_gives_up(scenario, producer):
+                problem = f"no job of producer {producer.name} would ever be done, its ttr is shorter"
+                yield f"{place}.service.seconds", f"{pool.service.seconds:g}", problem, NEVER_DONE_REMEDY
 
 
 def _carries_work(producer: Producer) -> bool:

@@ -49,8 +49,7 @@ def scenario_error(
 ) -> ScenarioError:
     """The finding that explains most, as one error: a wrong key first, since it makes others, then file order."""
     places = [(_Place(schema, raw, finding["loc"]), finding) for finding in error.errors(include_url=False)]
-    real = [pair for pair in places if not (pair[1]["type"] == "too_short" and pair[0].value)]
-    place, finding = min(real or places, key=lambda pair: pair[1]["type"] != "extra_forbidden")
+    place, finding = min(places, key=lambda pair: pair[1]["type"] != "extra_forbidden")
     field, value, problem, remedy = _explained(place, finding)
     location = (*place.location, "kind") if field == f"{place.path}.kind" else place.location
     return ScenarioError(_source(file, location, overrides), field, value, problem, remedy)

@@ -24,7 +24,7 @@ class Streams:
     def stream(self, name: str) -> np.random.Generator:
         """A generator at the start of the stream; the same name gives the same numbers again.
 
-        By convention the name is the path of the cause: `producer/web/arrivals`, `workers/pool/3/service`.
+        By convention the name is the path of the cause: `producers/web/arrivals`, `workers/pool/3/service`.
         """
         digest = blake2b(name.encode(), digest_size=16).digest()
         words = tuple(int.from_bytes(digest[start : start + 4], "little") for start in range(0, 16, 4))

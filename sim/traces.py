@@ -17,7 +17,8 @@ from jsm.limits import PRIORITY_MAX, check_tube_name
 from sim.csv_log import read_csv
 from sim.input_errors import LogError, ScenarioError
 from sim.logs import LogTable, log_path
-from sim.scenario_models import FieldMapping, Producer, Scenario, TraceArrivals
+from sim.scenario_checks import NEVER_DONE_REMEDY, always_gives_up, may_serve
+from sim.scenario_models import FieldMapping, JobService, Producer, Scenario, TraceArrivals
 from sim.swf import read_swf
 
 CLASS_LENGTH_MAX = 64
@@ -58,11 +59,13 @@ def read_traces(scenario: Scenario) -> dict[str, TraceJobs]:
     duration = scenario.run.duration_seconds
     units = scenario.run.units_per_second
     end_at = None if duration is None else round(duration * units)
-    return {
-        producer.name: read_trace(producer, scenario.directory, units_per_second=units, end_at=end_at)
-        for producer in scenario.producers
-        if isinstance(producer.arrivals, TraceArrivals)
-    }
+    traces: dict[str, TraceJobs] = {}
+    for producer in scenario.producers:
+        if isinstance(producer.arrivals, TraceArrivals):
+            jobs = read_trace(producer, scenario.directory, units_per_second=units, end_at=end_at)
+            _check_ttr(scenario, producer, jobs)
+            traces[producer.name] = jobs
+    return traces
 
 
 def read_trace(producer: Producer, directory: Path, *, units_per_second: int, end_at: int | None) -> TraceJobs:
@@ -109,8 +112,7 @@ def trace_notes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[st
         notes += [f"{log.name}: jobs left out: {count}, {reason}" for reason, count in jobs.left_out.items()]
         if log.out_of_order:
             notes.append(f"{log.name}: lines out of the order of their submit times, sorted: {log.out_of_order}")
-        ttr = producer.ttr_seconds * scenario.run.units_per_second
-        too_long = sum(1 for work in jobs.work or () if work > ttr)
+        too_long = _longer_than_ttr(scenario, producer, jobs)
         if too_long:
             notes.append(f"{log.name}: jobs with more work than their ttr of {producer.ttr_seconds} s: {too_long}")
     return tuple(dict.fromkeys(notes))
@@ -150,6 +152,21 @@ def watch_lists(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> dict[str
             )
         lists[pool.name] = tuple(watched)
     return lists
+
+
+def _check_ttr(scenario: Scenario, producer: Producer, jobs: TraceJobs) -> None:
+    too_long = _longer_than_ttr(scenario, producer, jobs)
+    works_it_off = any(isinstance(pool.service, JobService) for pool in scenario.workers if may_serve(pool, producer))
+    if too_long and works_it_off and always_gives_up(scenario, producer):
+        problem = f"{too_long} jobs of {jobs.log.name} would never be done, their work is longer"
+        field = f"producers.{producer.name}.ttr_seconds"
+        raise ScenarioError(scenario.name, field, str(producer.ttr_seconds), problem, NEVER_DONE_REMEDY)
+
+
+def _longer_than_ttr(scenario: Scenario, producer: Producer, jobs: TraceJobs) -> int:
+    """How many jobs carry more work than their ttr."""
+    ttr = producer.ttr_seconds * scenario.run.units_per_second
+    return sum(1 for work in jobs.work or () if work > ttr)
 
 
 def _read_log(producer: Producer, arrivals: TraceArrivals, directory: Path, units_per_second: int) -> LogTable:

@@ -1,6 +1,7 @@
 """Logs of jobs: what the two formats give, what is rejected and how that is reported, and mappings."""
 
 import gzip
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,27 @@ def test_csv_without_work_has_none() -> None:
     assert _csv(LOGS / "small.csv", work=None).work is None
 
 
-def test_csv_takes_dates_and_another_delimiter() -> None:
+def test_jobs_of_one_instant_stay_in_line_order_however_many_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("when,seconds\n" + "".join(f"{9 - line % 3},1\n" for line in range(3_000)))
+    log = _csv(path)
+    lines = log.line.tolist()
+    assert lines == sorted(lines, key=lambda line: (9 - (line - 2) % 3, line))
+    assert log.out_of_order == 2_000
+
+
+def test_csv_takes_dates_in_any_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        log = _csv(LOGS / "dates.csv", delimiter=";")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (log.submit - log.submit[0]).tolist() == [0, 3_000, 6_000]
+
+
+def test_csv_takes_another_delimiter() -> None:
     log = _csv(LOGS / "dates.csv", delimiter=";")
     assert (log.submit - log.submit[0]).tolist() == [0, 3_000, 6_000]
 
@@ -223,6 +244,19 @@ def test_the_notes_name_the_header_rejections_order_and_work_beyond_the_ttr() ->
     notes = trace_notes(_scenario(broken), {"log": _jobs(broken)})
     assert "broken.swf: lines not used: 2 of 11, the run time is unknown or negative; the first is line 4" in notes
     assert "broken.swf: lines out of the order of their submit times, sorted: 2" in notes
+
+
+def test_work_beyond_the_ttr_that_every_worker_gives_up_is_refused_when_the_run_waits_for_it() -> None:
+    scenario = _scenario(SMALL)
+    pool = scenario.workers[0].model_copy(update={"gives_up_at_ttr": True})
+    hopeless = scenario.model_copy(update={"workers": (pool,)})
+    with pytest.raises(ScenarioError, match=r"log.ttr_seconds = 50: 1 jobs of small.swf would never be done.*; raise"):
+        read_traces(hopeless)
+    for change in ({"max_attempts": 3}, {"touch_every_seconds": 49.0}, {"gives_up_at_ttr": False}):
+        allowed = scenario.model_copy(update={"workers": (pool.model_copy(update=change),)})
+        assert len(read_traces(allowed)["log"]) == 4
+    ends = scenario.run.model_copy(update={"stop": "duration", "duration_seconds": 60.0})
+    assert len(read_traces(hopeless.model_copy(update={"run": ends}))["log"]) == 4
 
 
 def test_mappings_by_template_table_bins_and_as_it_is() -> None:

@@ -207,6 +207,13 @@ REFUSALS = [
     ('workers.failure={probability=1.5, policy={kind="bury"}}', "failure.probability = 1.5: must be at most 1"),
     ('workers.failure={probability=1, policy={kind="ttr"}}', "no job would ever be done, and the run never end; lower"),
     ("workers.failure={probability=0.5}", "workers.failure.policy: is missing; give the policy"),
+    ("producers.arrivals.rate_per_second=1e7", "rate_per_second = 1e+07: must be at most 1000000, so that a step"),
+    ('producers.arrivals={kind="constant",interval_seconds=1e-7}', "interval_seconds = 1e-07: must be at least 1e-06"),
+    ("workers.touch_every_seconds=1e-9", "touch_every_seconds = 1e-09: must be at least 1e-06"),
+    (
+        'workers.crash={mean_seconds_between=1e-9,restart_seconds={kind="constant",seconds=0}}',
+        "crash.mean_seconds_between = 1e-09: must be at least 1e-06",
+    ),
     ("workers=[]", "workers = []: must be a list that is not empty; give the pools of workers"),
     ("workers.0.count.x=1", "workers.0.count is no table, so there is no x in it"),
     ("workers.watch[1]=mail", "1 is no place in a list of 1"),
@@ -248,6 +255,7 @@ def test_the_same_mistake_in_the_file_names_the_file(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ('name = "mine"', "", "mine.toml: name: is missing; give the name of the scenario"),
+        ('name = "mine"', 'nam = "mine"', 'nam = "mine": there is no such key; did you mean name?'),
         ("run.duration_seconds = 10", "", "run.duration_seconds: is missing, and producer jobs never ends; give"),
         ("[workers]", "[workers", "mine.toml: this is no TOML: "),
         ("[workers]", "[workers", "(at line 6, column 9)"),
@@ -297,6 +305,12 @@ def test_names_must_be_unique_and_stop_at_duration_needs_one(tmp_path: Path) -> 
     assert 'run.duration_seconds: is missing, which stop = "duration" needs' in _refusal(
         tmp_path, TWO, "run.stop=duration"
     )
+
+
+def test_constant_work_that_every_worker_gives_up_at_the_ttr_is_refused(tmp_path: Path) -> None:
+    refusal = _refusal(tmp_path, TWO, "workers.slow.gives_up_at_ttr=true")
+    assert "workers.slow.service.seconds = 6: no job of producer log would ever be done, its ttr is" in refusal
+    assert _load(tmp_path, TWO, "workers.slow.gives_up_at_ttr=true", "workers.slow.max_attempts=4")
 
 
 def test_unreadable_scenarios_are_refused(tmp_path: Path) -> None:
@@ -366,6 +380,9 @@ def test_an_override_makes_the_table_that_a_file_left_out(tmp_path: Path) -> Non
 def test_the_override_that_stands_is_the_one_that_is_named(tmp_path: Path) -> None:
     refusal = _refusal(tmp_path, MINIMAL, "workers.count=-1", "workers.count=0")
     assert refusal.startswith("--set workers.count=0: workers.count = 0:")
+    whole = 'workers.service={kind="constant"}'
+    refusal = _refusal(tmp_path, MINIMAL, "workers.service.kind=a", whole, "workers.service.kind=b")
+    assert refusal.startswith("--set workers.service.kind=b: ")
     refusal = _refusal(tmp_path, MINIMAL + "count = -1\n", "run.seed=3")
     assert refusal.startswith("mine.toml: workers.count = -1:")
 
