@@ -2,9 +2,12 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jsm._heap import ID_BITS, ID_MASK, KeyHeap
 from tests.benchmarks.representations.subset import BURIED, DELAYED, READY, RESERVED, Record
+
+Fields: TypeAlias = tuple[int, str, bytes, int, int, int, int, int, int, int, str | None, int, int, int, int, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -28,9 +31,8 @@ class Job:
     buries: int = 0
     kicks: int = 0
 
-    def record(self) -> Record:
-        """All fields, in the order of a record."""
-        state, rank = self.state, self.key >> ID_BITS
+    def fields(self) -> Fields:
+        """All fields, in order."""
         return (
             self.id,
             self.tube,
@@ -39,11 +41,9 @@ class Job:
             self.delay,
             self.ttr,
             self.created_at,
-            state,
-            rank if state == DELAYED else 0,
-            rank if state == RESERVED else 0,
+            self.state,
+            self.key,
             self.buried_at,
-            rank if state == BURIED else 0,
             self.owner,
             self.reserves,
             self.timeouts,
@@ -51,6 +51,13 @@ class Job:
             self.buries,
             self.kicks,
         )
+
+    def record(self) -> Record:
+        """The fields as the other prototypes have them."""
+        fields = self.fields()
+        state, rank = self.state, self.key >> ID_BITS
+        ready_at, expires_at, bury_number = (rank if state == of else 0 for of in (DELAYED, RESERVED, BURIED))
+        return (*fields[:8], ready_at, expires_at, self.buried_at, bury_number, *fields[10:])
 
 
 class SlotsKeyed:
@@ -60,7 +67,7 @@ class SlotsKeyed:
         self._units = units_per_second
         self._become(0, 1, 0, [])
 
-    def _become(self, clock: int, next_id: int, burials: int, records: Sequence[Record]) -> None:
+    def _become(self, clock: int, next_id: int, burials: int, jobs: Sequence[Fields]) -> None:
         self.clock = clock
         self._next_id = next_id
         self._burials = burials
@@ -68,11 +75,10 @@ class SlotsKeyed:
         self._ready: dict[str, KeyHeap] = {}
         self._delays = KeyHeap()
         self._expiries = KeyHeap()
-        for record in records:
-            state, ready_at, expires_at, buried_at, bury_number, *rest = record[7:]
-            job = Job(*record[:7], state, 0, buried_at, *rest)  # type: ignore[arg-type]
+        for fields in jobs:
+            job = Job(*fields)
             self._jobs[job.id] = job
-            self._enter(job, state, ready_at or expires_at or bury_number or job.priority)
+            self._enter(job, job.state, job.key >> ID_BITS)
 
     def put(self, now: int, tube: str, priority: int, delay: int, ttr: int, body: bytes) -> int:
         self.clock = now
@@ -189,7 +195,7 @@ class SlotsKeyed:
         return [job.record() for job in self._jobs.values()]
 
     def snapshot(self) -> object:
-        return self.clock, self._next_id, self._burials, self.records()
+        return self.clock, self._next_id, self._burials, [job.fields() for job in self._jobs.values()]
 
     def restore(self, snapshot: object) -> None:
         self._become(*snapshot)  # type: ignore[misc]
@@ -200,7 +206,7 @@ class SlotsKeyed:
         buried = []
         for place, job in enumerate(self._jobs.values()):
             state = job.state
-            due = (job.key >> ID_BITS) - clock if state in (DELAYED, RESERVED) else 0
+            due = (job.key >> ID_BITS) - clock if DELAYED <= state <= RESERVED else 0
             parts.append((job.tube, job.priority, job.delay, job.ttr, state, due, job.owner))
             if state == BURIED:
                 buried.append((job.key, place))
