@@ -13,6 +13,9 @@ from sim.result_folder import FloatArray, column
 STEPS_MAX: Final = 150
 """A figure of 5 inches shows no more steps than this without becoming a smear."""
 
+_STEPS_MIN: Final = 20
+_JOBS_PER_STEP: Final = 5
+
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 _DAY: Final = 86400.0
@@ -35,21 +38,26 @@ class Steps(NamedTuple):
     values: FloatArray
 
 
-def resample(timeline: pl.DataFrame, name: str) -> Steps:
-    """A column as a step function of at most about `STEPS_MAX` steps of a round width.
+def steps_for(timeline: pl.DataFrame, count: str) -> int:
+    """So many steps that the mean one has several jobs: fewer would draw single jobs, not a rate."""
+    return max(_STEPS_MIN, min(STEPS_MAX, int(column(timeline, count).sum()) // _JOBS_PER_STEP))
+
+
+def resample(timeline: pl.DataFrame, name: str, *, steps_max: int = STEPS_MAX) -> Steps:
+    """A column as a step function of about `steps_max` steps at most, of a round width.
 
     Counts become rates per second; means stay means over time.
     """
-    edges = _step_edges(timeline)
+    edges = _step_edges(timeline, steps_max)
     return Steps(edges, _sums(timeline, name, edges) / np.diff(edges))
 
 
-def resample_percentile(timeline: pl.DataFrame, name: str, *, count: str) -> Steps:
+def resample_percentile(timeline: pl.DataFrame, name: str, *, count: str, steps_max: int = STEPS_MAX) -> Steps:
     """A column of percentiles by bucket as a step function like `resample`'s; NaN where no job was counted.
 
     A step made of several buckets has the mean of their percentiles, weighted by their jobs.
     """
-    edges = _step_edges(timeline)
+    edges = _step_edges(timeline, steps_max)
     known = timeline.with_columns(
         pl.when(pl.col(name).is_not_null()).then(pl.col(count)).otherwise(0).alias("_jobs"),
     ).with_columns((pl.col(name) * pl.col("_jobs")).alias("_weighted"))
@@ -86,12 +94,12 @@ def bucket_edges(timeline: pl.DataFrame) -> FloatArray:
     return np.append(starts, starts[-1:] + widths[-1:]) if starts.size else np.zeros(1)
 
 
-def _step_edges(timeline: pl.DataFrame) -> FloatArray:
+def _step_edges(timeline: pl.DataFrame, steps_max: int) -> FloatArray:
     edges = bucket_edges(timeline)
-    if edges.size <= STEPS_MAX + 1:
+    if edges.size <= steps_max + 1:
         return edges
     end = float(edges[-1])
-    least = max(end / STEPS_MAX, 2 * float(np.diff(edges).max()))  # narrower steps would blur more than smooth
+    least = max(end / steps_max, 2 * float(np.diff(edges).max()))  # narrower steps would blur more than smooth
     width = next((width for width in _STEP_WIDTHS if width >= least), least)
     return np.append(np.arange(0.0, end - 0.25 * width, width), end)
 

@@ -22,7 +22,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, MultipleLocator, NullFormatter, NullLocator
 
-from sim.result_folder import FloatArray
+from sim.plot_series import bucket_edges
+from sim.result_folder import FloatArray, ResultFolder
 
 BLACK: Final = "#000000"
 ORANGE: Final = "#E69F00"
@@ -100,6 +101,7 @@ _LOG_TICKS: Final = (
 )
 _LOG_FROM_RATIO: Final = 60.0
 """A duration axis is logarithmic when its largest value is this many times a low one."""
+_NAME_LETTERS: Final = 20
 _LOG_DECADES_MAX: Final = 6
 
 
@@ -151,6 +153,22 @@ def time_axis(
         axes.axvline(warmup_seconds, color=TEXT_GREY, linewidth=0.9, linestyle=(0, (2, 1.5)))
         remark += "; grey: warm-up"
     axes.set_xlabel(f"{_TIME_WORDS[name]} {origin}{remark}")
+
+
+def run_time_axis(axes: Axes, results: ResultFolder) -> None:
+    """Makes x the time axis of a run: all of it, its warm-up marked."""
+    time_axis(
+        axes,
+        float(bucket_edges(results.timeline)[-1]),
+        warmup_seconds=float(results.summary["warmup_seconds"]),
+        starts_at=starts_at(results),
+    )
+
+
+def starts_at(results: ResultFolder) -> datetime | None:
+    """When the run's second 0 was on the wall clock of a replayed log, if the summary says so."""
+    text = results.summary.get("starts_at")
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def duration_axis(axes: Axes, values: FloatArray, *, quantity: str) -> None:
@@ -224,6 +242,16 @@ def rate_unit(per_second_max: float) -> tuple[float, str]:
         if per_second_max * seconds >= 1:
             return seconds, name
     return (DAY, "day") if per_second_max > 0 else (1.0, "second")
+
+
+def format_number(number: float) -> str:
+    """A number of three significant digits or more, with its thousands separated."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def shortened(text: str) -> str:
+    """A name, cut so that it leaves room for the data."""
+    return text if len(text) <= _NAME_LETTERS else f"{text[: _NAME_LETTERS - 1]}…"
 
 
 def key_row(axes: Axes, handles: Sequence[Artist]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from jsm.states import JobState
+from jsm.states import LIVE_STATES
 from jsm.transitions import transitions
 
 HOUR = 3600.0
@@ -175,7 +175,6 @@ def _summary(
 ) -> dict[str, Any]:
     seconds = made.width * made.buckets
     puts, deletes = int(timeline["puts"].sum()), int(timeline["deletes"].sum())
-    buries = int(timeline["buries"].sum())
     summary: dict[str, Any] = {
         "format": 1,
         "scenario": "demo <work & play>",
@@ -187,12 +186,17 @@ def _summary(
         "jobs": {
             "put": puts,
             "deleted": deletes,
-            "left": {"ready": puts - deletes - buries, "delayed": 0, "reserved": 0, "buried": buries},
+            "left": {"ready": puts - deletes, "delayed": 0, "reserved": 0, "buried": 0},
         },
         "throughput_per_second": deletes / seconds,
         "utilisation": float(workers["utilisation"].mean() or 0) if workers.height else None,  # type: ignore[arg-type]
+        "littles_law": {
+            str(state): {"mean_jobs": 2.58515375, "visits_per_second": 0.0022945, "mean_visit_seconds": 1126.68}
+            for state in LIVE_STATES
+        },
         "workers": {
-            pool: {"count": count, "utilisation": 0.77, "jobs_done": 1234, "crashes": 0} for pool, count in made.pools
+            pool: {"count": count, "utilisation": 0.77, "busy_seconds": 13950.5, "jobs_done": 1234, "crashes": 0}
+            for pool, count in made.pools
         },
         "counts": {name: int(timeline[name].sum()) for name in ("reserves", "timeouts", "releases", "buries", "kicks")},
         "transitions": {
@@ -222,15 +226,18 @@ def _summary(
         summary["starts_at"] = made.starts_at
     if made.trace:
         summary["input"] = {
-            "file": "NASA-iPSC-1993-3.1-cln.swf.gz",
-            "lines_read": 18_300,
-            "lines_used": 18_239,
-            "rejected": {"the run time is negative": 3, "comment": 58},
+            "ipsc": {
+                "file": "NASA-iPSC-1993-3.1-cln.swf.gz",
+                "lines_read": 18_242,
+                "used": 18_239,
+                "left_out": {},
+                "rejected": [{"reason": "the run time is negative", "count": 3, "first_line": 1_234}],
+                "out_of_order": 0,
+            }
         }
     return summary
 
 
-LIVE = tuple(state for state in JobState if state not in (JobState.NEW, JobState.DELETED))
 SHORT = Made(classes=("interactive", "batch"), warmup_seconds=300.0)
 WEEKS = Made(
     width=16384.0,
