@@ -199,21 +199,27 @@ def replay(lockstep: Lockstep, calls: Iterable[Call]) -> None:
 
 
 def shortest(make: Callable[[], Lockstep], calls: Sequence[Call]) -> Difference:
-    """The difference that is left when no single call can be left out any more. O(calls²) calls.
+    """The difference that is left when no single call can be left out any more. O(calls²) calls, mostly.
 
     Raises `ValueError` when the calls, on what `make` makes, show no difference.
     """
-    found: Difference | None = None
-    kept, place = list(calls), -1  # at first nothing is left out
-    while place < len(kept):
-        without = kept[:place] + kept[place + 1 :] if place >= 0 else kept
-        try:
-            replay(make(), without)
-        except Difference as difference:
-            kept, found, place = without, difference, max(place, 0)
-        else:
-            place += 1
-            if found is None:
-                raise ValueError("these calls show no difference")
-    assert found is not None
+    found = difference_of(make(), calls)
+    if found is None:
+        raise ValueError("these calls show no difference")
+    before = len(calls) + 1
+    while len(found.calls) < before:  # what went may have been the only use of something earlier: once more
+        before = len(found.calls)
+        for place in reversed(range(before)):
+            kept = found.calls
+            again = difference_of(make(), kept[:place] + kept[place + 1 :])
+            found = again or found
     return found
+
+
+def difference_of(lockstep: Lockstep, calls: Sequence[Call]) -> Difference | None:
+    """The first difference that the calls show, or None."""
+    try:
+        replay(lockstep, calls)
+    except Difference as difference:
+        return difference
+    return None

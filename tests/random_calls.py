@@ -61,7 +61,8 @@ def random_call(random: Random, spec: Spec) -> Call:
         case "kick":
             return Call(op, (_job(random, spec, ["buried", "delayed"]),), later)
         case "kick_n":
-            return Call(op, (tube, random.randint(0, 3)), later)
+            kickable = [job.tube for job in spec.jobs.values() if job.state in ("buried", "delayed")]
+            return Call(op, (random.choice([*kickable, tube]), random.randint(0, 4)), later)
         case "reserve_job":
             return Call(op, (now, _job(random, spec, ["ready", "delayed", "buried"]), client))
         case "pause_tube":
