@@ -84,7 +84,7 @@ _ROUTES: Final[Mapping[tuple[JobState, Trigger], _Route]] = {
     (JobState.READY, Trigger.RESERVE_JOB): _level(290.5, 164, 236),
     # The one way that has to go round: below the buried.
     (JobState.READY, Trigger.DELETE): _Route(((113, 172), (113, 30), (374, 30)), (218, 30), "across"),
-    (JobState.RESERVED, Trigger.TOUCH): _Route(((308, 318), (356, 318), (356, 290), (308, 290)), (332, 318), "across"),
+    (JobState.RESERVED, Trigger.TOUCH): _Route(((308, 318), (364, 318), (364, 290), (308, 290)), (334, 318), "across"),
     (JobState.RESERVED, Trigger.RELEASE): _level(257, 236, 164),
     (JobState.RESERVED, Trigger.RELEASE_DELAYED): _upright(281, 342, 424, "right"),
     (JobState.RESERVED, Trigger.BURY): _upright(281, 172, 90, "right"),
@@ -99,7 +99,7 @@ _ROUTES: Final[Mapping[tuple[JobState, Trigger], _Route]] = {
 _ENDS: Final = (JobState.NEW, JobState.DELETED)
 _INK, _FAINT, _FILL, _END_FILL, _PAPER = "#111111", "#757575", "#eceff3", "#464b53", "#ffffff"
 _FONT = "DejaVu Sans"  # comes with matplotlib, so the picture looks the same everywhere
-_HEAD_LENGTH, _CORNER = 8.0, 9.0
+_HEAD_LENGTH, _CORNER = 8.0, 7.0
 _THIN_SPACE = "\u2009"
 
 
