@@ -22,7 +22,7 @@ class Client:
         self.uses: Tube | None = None
         self.watches: dict[TubeName, Tube] = {}
         self.ask = 0  # its number in the order of asking while it waits; 0: it doesn't wait
-        self.request_id = ""
-        self.waits_on: tuple[Tube, ...] = ()
+        self.request_id = ""  # this and the deadline are those of its last wait
+        self.waits_on: list[Tube] = []
         self.deadline_at: int | None = None
         self.margin = 0  # its key in `State.margins` while it waits and holds a job, else 0

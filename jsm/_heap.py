@@ -11,12 +11,15 @@ comparing two tuples (`reports/decisions/0001-inner-representation.md`)."""
 ID_MASK: Final = (1 << ID_BITS) - 1
 """`key & ID_MASK` is the id, `key >> ID_BITS` the order."""
 
+STALE_MIN: Final = 64
+"""Stale keys that are never worth a compaction."""
+
 
 class KeyHeap:
     """A min-heap of distinct integers. Push, pop and removal of any key: O(log n) amortised; the rest O(1).
 
-    A key that is removed below the top stays in the list as *stale* until it reaches the top or more than
-    half of the list is stale. Three things hold between calls: `keys` is a heap of the live and the stale,
+    A key that is removed below the top stays in the list as *stale* until it reaches the top, or until the stale
+    are many and more than the live. Three things hold between calls: `keys` is a heap of the live and the stale,
     no key stands in it twice, and `keys[0]` is live. So `if heap.keys` tells whether there is a live key, and
     `heap.keys[0]` is the lowest.
     """
@@ -26,14 +29,14 @@ class KeyHeap:
     def __init__(self, keys: Iterable[int] = ()) -> None:
         self.keys = list(keys)
         heapify(self.keys)
-        self._stale: set[int] = set()
+        self._stale: set[int] | None = None  # made when it is first needed: most heaps of idle tubes never do
 
     def __len__(self) -> int:
-        return len(self.keys) - len(self._stale)
+        return len(self.keys) - len(self._stale) if self._stale else len(self.keys)
 
     def __iter__(self) -> Iterator[int]:
         """The live keys, in no useful order."""
-        stale = self._stale
+        stale = self._stale or ()
         return (key for key in self.keys if key not in stale)
 
     def push(self, key: int) -> None:
@@ -43,27 +46,19 @@ class KeyHeap:
         else:
             heappush(self.keys, key)
 
-    def pop(self) -> int:
-        """Remove and return the lowest key. Raises `IndexError` when empty."""
-        key = heappop(self.keys)
-        if self._stale:
-            self._drop_stale_top()
-        return key
-
     def remove(self, key: int) -> None:
         """Remove a key that is in the heap."""
-        if self.keys[0] == key:
-            heappop(self.keys)
-            if self._stale:
-                self._drop_stale_top()
-            return
-        self._stale.add(key)
-        if 2 * len(self._stale) > len(self.keys):
-            self.keys = list(self)
-            heapify(self.keys)
-            self._stale.clear()
-
-    def _drop_stale_top(self) -> None:
         keys, stale = self.keys, self._stale
-        while keys and keys[0] in stale:
-            stale.remove(heappop(keys))
+        if keys[0] == key:
+            heappop(keys)
+            if stale:
+                while keys and keys[0] in stale:
+                    stale.remove(heappop(keys))
+            return
+        if stale is None:
+            stale = self._stale = set()
+        stale.add(key)
+        if len(stale) > STALE_MIN and 2 * len(stale) > len(keys):
+            keys[:] = [key for key in keys if key not in stale]
+            heapify(keys)
+            stale.clear()

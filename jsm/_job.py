@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jsm._heap import ID_BITS
 from jsm.job import JobID, JobView
-from jsm.states import JobState
+from jsm.states import NEW, JobState
 
 if TYPE_CHECKING:
     from jsm._client import Client
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One live job; only `State.move` assigns `state`. Instants that don't apply to the state are 0."""
+    """One live job; only `State.move` assigns `state`."""
 
     id: JobID
     tube: Tube
@@ -24,11 +25,9 @@ class Job:
     delay_seconds: int
     ttr_seconds: int
     created_at: int
-    state: JobState = JobState.NEW
-    ready_at: int = 0
-    expires_at: int = 0
+    state: JobState = NEW
+    key: int = 0  # in the heap of its state: priority, ready instant, expiry or bury number, and its id
     buried_at: int = 0
-    bury_number: int = 0  # its place in the order of burials: unique, unlike `buried_at`
     owner: Client | None = None
     reserves: int = 0
     timeouts: int = 0
@@ -36,8 +35,15 @@ class Job:
     buries: int = 0
     kicks: int = 0
 
+    @property
+    def bury_number(self) -> int:
+        """Its place in the order of burials, unlike `buried_at` unique; 0 unless buried."""
+        return self.key >> ID_BITS if self.state is JobState.BURIED else 0
+
     def view(self) -> JobView:
         """The job as everybody else sees it."""
+        state = self.state
+        due = self.key >> ID_BITS
         return JobView(
             self.id,
             self.tube.name,
@@ -45,10 +51,10 @@ class Job:
             self.priority,
             self.delay_seconds,
             self.ttr_seconds,
-            self.state,
+            state,
             self.created_at,
-            self.ready_at,
-            self.expires_at,
+            due if state is JobState.DELAYED else 0,
+            due if state is JobState.RESERVED else 0,
             self.buried_at,
             None if self.owner is None else self.owner.id,
             self.reserves,

@@ -13,10 +13,11 @@ from jsm._client import Client
 from jsm._heap import ID_BITS, ID_MASK, KeyHeap
 from jsm._tube import Tube
 from jsm.errors import IllegalTransitionError
+from jsm.job import JobID
 from jsm.limits import DEFAULT_TUBE, URGENT_PRIORITY_LIMIT
 from jsm.records import TransitionObserver, TransitionRecord
 from jsm.reservations import Reservation, ReservationStatus
-from jsm.states import JobState, Trigger
+from jsm.states import BURIED, DELAYED, DELETED, NEW, READY, RESERVED, JobState, Trigger
 from jsm.statistics import COMMAND_NAMES
 from jsm.transitions import TRANSITIONS
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from jsm._job import Job
     from jsm.job import ClientID, TubeName
 
-URGENT_KEY_LIMIT = URGENT_PRIORITY_LIMIT << ID_BITS
+_RESERVE = Trigger.RESERVE
+_MATCHED = ReservationStatus.MATCHED
+_record = _answer = tuple.__new__  # half the price of calling a named tuple's class
 
 
 class State:
@@ -36,7 +39,7 @@ class State:
         self.observer = observer
         self.clock = 0
         self.changes = 0  # how often an accepted call changed anything; open snapshot streams compare it
-        self.next_job_id = 1
+        self.next_job_id = JobID(1)
         self.seq = 0  # of the last transition record
         self.next_bury_number = 1
         self.next_ask = 1
@@ -59,6 +62,8 @@ class State:
         self.pause_ends = KeyHeap()  # pause end, tube serial
         self.wait_deadlines = KeyHeap()  # deadline, ask number
         self.margins = KeyHeap()  # soonest expiry of a waiting holder, ask number
+        self.timers = (self.delays, self.expiries, self.pause_ends, self.wait_deadlines)
+        self.margin_key = units_per_second << ID_BITS  # how far before its key a margin is due
         self.tube_named(DEFAULT_TUBE)  # type: ignore[arg-type]  # the one name that needs no caller
 
     def move(self, job: Job, trigger: Trigger, who: ClientID | None = None, due: int = 0) -> None:
@@ -72,90 +77,93 @@ class State:
         target = TRANSITIONS[source].get(trigger)
         if target is None:
             raise IllegalTransitionError(job.id, source, trigger)
-        self._take_out(job, source)
+        if source is not NEW:
+            self._take_out(job, source)
         job.state = target
-        if target is JobState.RESERVED:
-            assert who is not None  # every trigger that leads here names the owner
-            job.owner = self.clients[who]
-            job.expires_at = due
-        elif target is JobState.DELAYED:
-            job.ready_at = due
-        elif target is JobState.BURIED:
-            job.buried_at = self.clock
-            job.bury_number = self.next_bury_number
-            self.next_bury_number += 1
-        self.put_in(job)
+        if target is DELETED:
+            del self.jobs[job.id]
+        else:
+            if target is READY:
+                job.key = job.priority << ID_BITS | job.id
+            elif target is BURIED:
+                job.buried_at = self.clock
+                job.key = self.next_bury_number << ID_BITS | job.id
+                self.next_bury_number += 1
+            else:
+                job.key = due << ID_BITS | job.id
+                if target is RESERVED:
+                    assert who is not None  # every trigger that leads here names the owner
+                    job.owner = self.clients[who]
+            self.put_in(job, target)
         self.seq += 1
         if self.observer is not None:
             self.observer.transition(
-                TransitionRecord(self.seq, self.clock, job.id, job.tube.name, source, trigger, target, who)
+                _record(TransitionRecord, (self.seq, self.clock, job.id, job.tube.name, source, trigger, target, who))
             )
 
     def _take_out(self, job: Job, source: JobState) -> None:
-        """Remove a job from the container of its state and from the timers that its state has."""
+        """Remove a job from the heap and the timers of its state."""
         tube = job.tube
-        if source is JobState.READY:
-            key = job.priority << ID_BITS | job.id
+        key = job.key
+        if source is READY:
             tube.ready.remove(key)
             self.ready -= 1
-            if key < URGENT_KEY_LIMIT:
+            if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent -= 1
                 self.urgent -= 1
             if self.matchable and not tube.ready.keys:
                 self.matchable.pop(tube.serial, None)
-        elif source is JobState.RESERVED:
+        elif source is RESERVED:
             owner = job.owner
             assert owner is not None  # a reserved job has one
-            key = job.expires_at << ID_BITS | job.id
+            tube.reserved -= 1
             self.expiries.remove(key)
-            owner.held.remove(key)
+            held = owner.held.keys
+            if len(held) == 1:  # most clients hold one job: spare them the call
+                held.clear()
+            else:
+                owner.held.remove(key)
             if owner.ask:
                 self.update_margin(owner)
-            tube.reserved -= 1
-            job.expires_at = 0
             job.owner = None
-        elif source is JobState.DELAYED:
-            key = job.ready_at << ID_BITS | job.id
+        elif source is DELAYED:
             self.delays.remove(key)
             tube.delayed.remove(key)
-            job.ready_at = 0
-        elif source is JobState.BURIED:
-            del tube.buried[job.id]
+        else:
+            tube.buried.remove(key)
             self.buried -= 1
             job.buried_at = 0
-            job.bury_number = 0
 
-    def put_in(self, job: Job) -> None:
-        """Add a job to the container and the timers of its state, whose instants are set."""
+    def put_in(self, job: Job, target: JobState) -> None:
+        """Add a job, whose key and owner are set, to the heap and the timers of its state."""
         tube = job.tube
-        state = job.state
-        if state is JobState.READY:
-            key = job.priority << ID_BITS | job.id
+        key = job.key
+        if target is READY:
             tube.ready.push(key)
             self.ready += 1
-            if key < URGENT_KEY_LIMIT:
+            if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent += 1
                 self.urgent += 1
-            if tube.waiters and tube.pause_ends_at is None:
+            if tube.waiters.keys and tube.pause_ends_at is None:
                 self.matchable[tube.serial] = tube
-        elif state is JobState.RESERVED:
+        elif target is RESERVED:
             owner = job.owner
             assert owner is not None  # a reserved job has one
-            key = job.expires_at << ID_BITS | job.id
-            self.expiries.push(key)
-            owner.held.push(key)
             tube.reserved += 1
+            self.expiries.push(key)
+            held = owner.held.keys
+            if held:
+                owner.held.push(key)
+            else:
+                held.append(key)
             if owner.ask:
                 self.update_margin(owner)
-        elif state is JobState.DELAYED:
-            key = job.ready_at << ID_BITS | job.id
+        elif target is DELAYED:
             self.delays.push(key)
             tube.delayed.push(key)
-        elif state is JobState.BURIED:
-            tube.buried[job.id] = job
-            self.buried += 1
         else:
-            del self.jobs[job.id]
+            tube.buried.push(key)
+            self.buried += 1
 
     def tube_named(self, name: TubeName) -> Tube:
         """The tube, made when it doesn't exist."""
@@ -204,13 +212,14 @@ class State:
         self.next_ask += 1
         client.request_id = request_id
         client.deadline_at = deadline_at
-        client.waits_on = tuple([self.tube_named(name) for name in names])
-        for tube in client.waits_on:
-            tube.waiters[ask] = client
+        client.waits_on = tubes = [self.tubes.get(name) or self.tube_named(name) for name in names]
+        for tube in tubes:
+            tube.waiters.push(ask)
         self.waiting[ask] = client
         if deadline_at is not None:
             self.wait_deadlines.push(deadline_at << ID_BITS | ask)
-        self.update_margin(client)
+        if client.held.keys:
+            self.update_margin(client)
 
     def end_wait(self, client: Client) -> None:
         """Take a client out of everything that its wait is in."""
@@ -223,13 +232,12 @@ class State:
             self.margins.remove(client.margin)
             client.margin = 0
         for tube in client.waits_on:
-            del tube.waiters[ask]
-            if not tube.waiters:
-                self.matchable.pop(tube.serial, None)
-                self.drop_if_unused(tube)
-        client.waits_on = ()
-        client.request_id = ""
-        client.deadline_at = None
+            tube.waiters.remove(ask)
+            if not tube.waiters.keys:
+                if self.matchable:
+                    self.matchable.pop(tube.serial, None)
+                if not tube.watching:
+                    self.drop_if_unused(tube)
 
     def update_margin(self, client: Client) -> None:
         """Keep the key of a waiting client in `margins` at its soonest expiry."""
@@ -244,20 +252,20 @@ class State:
 
     def best_ready(self, names: tuple[TubeName, ...]) -> Job | None:
         """The ready job with the lowest (priority, id) over the named, unpaused tubes. O(w)."""
-        best = None
+        best = 0  # no key is 0, since no id is
         for name in names:
             tube = self.tubes.get(name)
-            if tube is not None and tube.pause_ends_at is None and tube.ready.keys:
+            if tube is not None and tube.ready.keys and tube.pause_ends_at is None:
                 key = tube.ready.keys[0]
-                if best is None or key < best:
+                if key < best or not best:
                     best = key
-        return None if best is None else self.jobs[best & ID_MASK]
+        return self.jobs[best & ID_MASK] if best else None
 
     def reserve(self, job: Job, client: Client, trigger: Trigger, request_id: str) -> Reservation:
         """Give a job to a client; the answer says so."""
         job.reserves += 1
         self.move(job, trigger, client.id, self.clock + job.ttr_seconds * self.units_per_second)
-        return Reservation(request_id, client.id, ReservationStatus.MATCHED, job.id, job.body)
+        return _answer(Reservation, (request_id, client.id, _MATCHED, job.id, job.body, None))
 
     def match(self) -> list[Reservation]:
         """Serve waiting clients until no (waiting client, ready job) pair is left. O(w + log n) a client.
@@ -265,20 +273,26 @@ class State:
         The job with the lowest (priority, id) of all pairs goes first, to the client of its tube that asked first.
         """
         answers = []
-        candidates = [(tube.ready.keys[0], serial) for serial, tube in self.matchable.items()]
+        matchable = self.matchable
+        if len(matchable) == 1:  # serving makes no other tube matchable
+            ((serial, tube),) = matchable.items()
+            while serial in matchable:
+                answers.append(self._serve_first_waiter(tube))
+            return answers
+        candidates = [(tube.ready.keys[0], serial) for serial, tube in matchable.items()]
         heapify(candidates)
         while candidates:
-            key, serial = candidates[0]
-            tube = self.matchable.get(serial)
-            if tube is None:  # its last waiter was served from another tube
-                heappop(candidates)
-                continue
-            client = next(iter(tube.waiters.values()))
-            request_id = client.request_id
-            self.end_wait(client)
-            answers.append(self.reserve(self.jobs[key & ID_MASK], client, Trigger.RESERVE, request_id))
-            if serial in self.matchable:
-                heapreplace(candidates, (tube.ready.keys[0], serial))
-            else:
+            serial = candidates[0][1]
+            if serial in matchable:
+                answers.append(self._serve_first_waiter(matchable[serial]))
+            if serial in matchable:
+                heapreplace(candidates, (matchable[serial].ready.keys[0], serial))
+            else:  # no job is left in it, or its last waiter was served from another tube
                 heappop(candidates)
         return answers
+
+    def _serve_first_waiter(self, tube: Tube) -> Reservation:
+        """Give the best job of a matchable tube to the client that waits on it longest."""
+        client = self.waiting[tube.waiters.keys[0]]
+        self.end_wait(client)
+        return self.reserve(self.jobs[tube.ready.keys[0] & ID_MASK], client, _RESERVE, client.request_id)

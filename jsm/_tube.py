@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from jsm._heap import KeyHeap
 
 if TYPE_CHECKING:
-    from jsm._client import Client
-    from jsm._job import Job
     from jsm.job import TubeName
 
 
@@ -37,11 +34,10 @@ class Tube:
     def __init__(self, name: TubeName, serial: int) -> None:
         self.name = name
         self.serial = serial  # grows in order of creation; never shown
-        self.ready = KeyHeap()  # priority, job id
+        self.ready = KeyHeap()  # priority, job id; like all keys, one integer
         self.delayed = KeyHeap()  # ready instant, job id
-        # Ordered dicts, since a plain dict that is drained from its front scans its holes: quadratic.
-        self.buried: OrderedDict[int, Job] = OrderedDict()  # by job id, in order of burial
-        self.waiters: OrderedDict[int, Client] = OrderedDict()  # by ask number, in order of asking
+        self.buried = KeyHeap()  # bury number, job id
+        self.waiters = KeyHeap()  # ask number of a waiting client
         self.reserved = 0  # jobs
         self.urgent = 0  # ready jobs with a priority below 1024
         self.using = 0  # clients
@@ -60,12 +56,12 @@ class Tube:
             or self.ready.keys
             or self.using
             or self.watching
-            or self.waiters
+            or self.waiters.keys
             or self.delayed.keys
-            or self.buried
+            or self.buried.keys
         )
 
     @property
     def matchable(self) -> bool:
         """Whether a waiting client and a ready job coexist here and no pause keeps them apart."""
-        return bool(self.waiters and self.ready.keys and self.pause_ends_at is None)
+        return bool(self.waiters.keys and self.ready.keys and self.pause_ends_at is None)

@@ -78,7 +78,7 @@ class JobHeap:
     def dequeue(self) -> JobView:
         """Remove and return the first job. O(log n). Raises `ContainerEmptyError`."""
         entry = self.peek()
-        self._keys.pop()
+        self._keys.remove(entry.key)
         self._forget(entry)
         return entry.job
 

@@ -6,6 +6,7 @@ and `float`: `True` would name job 1, and `1.0` would make an instant that is no
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from jsm.errors import BadValueError, BodyTooBigError, EmptyClientError
 from jsm.job import TubeName
@@ -25,6 +26,21 @@ def check_priority(priority: int) -> None:
     """Raise `BadValueError` unless `priority` is an integer 0 … 2^32-1."""
     if type(priority) is not int or not 0 <= priority <= PRIORITY_MAX:
         raise BadValueError("priority", priority, "an integer from 0 to 4294967295")
+
+
+def check_put_numbers(priority: int, delay_seconds: int, ttr_seconds: int) -> None:
+    """Raise `BadValueError` unless the three numbers of a put are within their limits."""
+    if not (
+        type(priority) is int
+        and 0 <= priority <= PRIORITY_MAX
+        and type(delay_seconds) is int
+        and 0 <= delay_seconds <= SECONDS_MAX
+        and type(ttr_seconds) is int
+        and 0 <= ttr_seconds <= SECONDS_MAX
+    ):
+        check_priority(priority)
+        check_seconds("delay_seconds", delay_seconds)
+        check_seconds("ttr_seconds", ttr_seconds)
 
 
 def check_seconds(field: str, seconds: int) -> None:
@@ -51,10 +67,23 @@ def check_body(body: bytes | bytearray | memoryview, max_job_size: int) -> bytes
 
 
 def check_watch_list(tubes: Iterable[TubeName]) -> tuple[TubeName, ...]:
-    """The named tubes without repetition, in order; raises `BadValueError` when empty or a name is illegal."""
-    if isinstance(tubes, str | bytes):
-        raise BadValueError("tubes", tubes, "a sequence of tube names, not one string")
-    watched = tuple(dict.fromkeys(tubes))
+    """The named tubes without repetition, in order; raises `BadValueError` when empty or a name is illegal.
+
+    Lists that were looked at lately are remembered: a worker asks with the same one again and again.
+    """
+    if type(tubes) is not tuple:
+        if isinstance(tubes, str | bytes) or not isinstance(tubes, Iterable):
+            raise BadValueError("tubes", tubes, "a sequence of tube names")
+        tubes = tuple(tubes)
+    try:
+        return _checked_watch_list(tubes)
+    except TypeError:  # a name that can't be hashed is no string
+        raise BadValueError("tubes", tubes, "tube names, which are strings") from None
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _checked_watch_list(names: tuple[TubeName, ...]) -> tuple[TubeName, ...]:
+    watched = tuple(dict.fromkeys(names))
     if not watched:
         raise BadValueError("tubes", watched, "at least one tube name")
     for tube in watched:

@@ -32,13 +32,14 @@ from jsm.limits import (
     check_job_and_client,
     check_job_id,
     check_priority,
+    check_put_numbers,
     check_seconds,
     check_tube_name,
     check_watch_list,
 )
 from jsm.reservations import Reservation, ReservationStatus
 from jsm.snapshot import MachineSnapshot
-from jsm.states import LIVE_STATES, JobState, Trigger
+from jsm.states import BURIED, DELAYED, LIVE_STATES, READY, RESERVED, JobState, Trigger
 from jsm.statistics import (
     COMMAND_NAMES,
     MachineStatistics,
@@ -54,6 +55,14 @@ if TYPE_CHECKING:
 
     from jsm._tube import Tube
     from jsm.records import TransitionObserver
+
+# Members of an enum as plain names, where a job's common path uses them (see `jsm.states.READY`).
+_PUT, _RESERVE, _DELETE = Trigger.PUT, Trigger.RESERVE, Trigger.DELETE
+_QUEUED, _DEADLINE_SOON, _TIMEOUT = (
+    ReservationStatus.QUEUED,
+    ReservationStatus.DEADLINE_SOON,
+    ReservationStatus.TIMEOUT,
+)
 
 
 class Machine:
@@ -129,31 +138,28 @@ class Machine:
         tube: TubeName,
     ) -> JobID:
         """Make a job; see `jsm.interface.JSM.put`."""
-        now = self._instant(now)
         state = self._state
-        check_priority(priority)
-        check_seconds("delay_seconds", delay_seconds)
-        check_seconds("ttr_seconds", ttr_seconds)
-        if tube not in state.tubes:
+        self._check_now(now)
+        check_put_numbers(priority, delay_seconds, ttr_seconds)
+        home = state.tubes.get(tube)
+        if home is None:
             check_tube_name(tube)
-        try:
-            body = check_body(body, state.max_job_size)
-        except BodyTooBigError:
-            state.commands["put"] += 1  # the command was understood, unlike one with another bad value
-            raise
+        if type(body) is not bytes or len(body) > state.max_job_size:
+            body = self._checked_body(body)
         state.commands["put"] += 1
         self._set_clock(now)
-        home = state.tube_named(tube)
-        job = Job(JobID(state.next_job_id), home, body, priority, delay_seconds, ttr_seconds or TTR_SECONDS_MIN, now)
-        state.next_job_id += 1
+        if home is None:
+            home = state.tube_named(tube)
+        job_id = state.next_job_id
+        state.next_job_id = JobID(job_id + 1)
         state.total_jobs += 1
         home.total_jobs += 1
-        state.jobs[job.id] = job
+        job = state.jobs[job_id] = Job(job_id, home, body, priority, delay_seconds, ttr_seconds or TTR_SECONDS_MIN, now)
         if delay_seconds:
             state.move(job, Trigger.PUT_DELAYED, due=now + delay_seconds * state.units_per_second)
         else:
-            state.move(job, Trigger.PUT)
-        return job.id
+            state.move(job, _PUT)
+        return job_id
 
     def delete(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """Remove a job; see `jsm.interface.JSM.delete`."""
@@ -167,8 +173,9 @@ class Machine:
         self._set_clock(now)
         tube = job.tube
         tube.deletes += 1
-        state.move(job, Trigger.DELETE, client_id)
-        state.drop_if_unused(tube)
+        state.move(job, _DELETE, client_id)
+        if not (tube.watching or tube.using):
+            state.drop_if_unused(tube)
 
     def release(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """Put a reserved job back to ready; see `jsm.interface.JSM.release`."""
@@ -182,7 +189,7 @@ class Machine:
 
     def release_with(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int, delay_seconds: int) -> None:
         """Put a reserved job back with a new priority and delay; see `jsm.interface.JSM.release_with`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_priority(priority)
         check_seconds("delay_seconds", delay_seconds)
         check_job_and_client(job_id, client_id)
@@ -198,7 +205,7 @@ class Machine:
 
     def touch(self, now: int, job_id: JobID, client_id: ClientID) -> None:
         """Start a reserved job's ttr again; see `jsm.interface.JSM.touch`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_job_and_client(job_id, client_id)
         state = self._state
         state.commands["touch"] += 1
@@ -208,7 +215,7 @@ class Machine:
 
     def bury(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int) -> None:
         """Bury a reserved job; see `jsm.interface.JSM.bury`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_priority(priority)
         check_job_and_client(job_id, client_id)
         self._state.commands["bury"] += 1
@@ -240,30 +247,23 @@ class Machine:
         if home is None:
             return 0
         kicked = 0
-        if home.buried:
-            while home.buried and kicked < n:
-                self._kick(next(iter(home.buried.values())))
-                kicked += 1
-        else:
-            while home.delayed.keys and kicked < n:
-                self._kick(state.jobs[home.delayed.keys[0] & ID_MASK])
-                kicked += 1
+        heap = home.buried if home.buried.keys else home.delayed
+        while heap.keys and kicked < n:
+            self._kick(state.jobs[heap.keys[0] & ID_MASK])
+            kicked += 1
         return kicked
 
     def peek_ready_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
         """The tube's next ready job; see `jsm.interface.JSM.peek_ready_job`."""
-        home = self._look_into(tube, "peek-ready", now, JobState.READY)
-        return self._state.jobs[home.ready.keys[0] & ID_MASK].view()
+        return self._peek(tube, "peek-ready", now, READY)
 
     def peek_delayed_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
         """The tube's next delayed job; see `jsm.interface.JSM.peek_delayed_job`."""
-        home = self._look_into(tube, "peek-delayed", now, JobState.DELAYED)
-        return self._state.jobs[home.delayed.keys[0] & ID_MASK].view()
+        return self._peek(tube, "peek-delayed", now, DELAYED)
 
     def peek_buried_job(self, tube: TubeName, *, now: int | None = None) -> JobView:
         """The tube's job that was buried first; see `jsm.interface.JSM.peek_buried_job`."""
-        home = self._look_into(tube, "peek-buried", now, JobState.BURIED)
-        return next(iter(home.buried.values())).view()
+        return self._peek(tube, "peek-buried", now, BURIED)
 
     def get_job(self, job_id: JobID, *, now: int | None = None) -> JobView:
         """A copy of the job; see `jsm.interface.JSM.get_job`."""
@@ -286,7 +286,7 @@ class Machine:
         deadline_at: int | None,
     ) -> Reservation:
         """Ask for a job; see `jsm.interface.JSM.append_reservation`."""
-        now = self._instant(now)
+        self._check_now(now)
         state = self._state
         names = check_watch_list(tubes)
         if type(request_id) is not str:
@@ -298,32 +298,35 @@ class Machine:
                 raise InvalidReservationTimeoutError("deadline_at", deadline_at, f"now = {now} or later")
         check_client_id(client_id)
         state.commands["reserve" if deadline_at is None else "reserve-with-timeout"] += 1
-        self._check_not_waiting(client_id)
+        client = state.clients.get(client_id)
+        if client is not None and (client.ask or client_id in state.owed):
+            raise ClientIsWaitingError(client_id, "waits for a reservation, or is owed an answer, already")
         self._set_clock(now)
         if state.matchable:
             # Nobody overtakes who asked before: they own their jobs from here, the next tick tells them.
             for answer in state.match():
                 state.owed[answer.client_id] = answer
-        client = state.client_named(client_id)
+        if client is None:
+            client = state.client_named(client_id)
         job = state.best_ready(names)
         if job is not None:
-            return state.reserve(job, client, Trigger.RESERVE, request_id)
+            return state.reserve(job, client, _RESERVE, request_id)
         held = client.held.keys
         if held and (held[0] >> ID_BITS) - now <= state.units_per_second:
-            return Reservation(request_id, client_id, ReservationStatus.DEADLINE_SOON)
+            return Reservation(request_id, client_id, _DEADLINE_SOON)
         if deadline_at == now:
-            return Reservation(request_id, client_id, ReservationStatus.TIMEOUT)
+            return Reservation(request_id, client_id, _TIMEOUT)
         state.start_wait(client, request_id, names, deadline_at)
-        return Reservation(request_id, client_id, ReservationStatus.QUEUED)
+        return Reservation(request_id, client_id, _QUEUED)
 
     def reserve_job(self, now: int, job_id: JobID, client_id: ClientID, *, request_id: str = "") -> Reservation:
         """Reserve a job by its id; see `jsm.interface.JSM.reserve_job`."""
-        now = self._instant(now)
+        self._check_now(now)
         if type(request_id) is not str:
             raise BadValueError("request_id", request_id, "a string")
         check_job_and_client(job_id, client_id)
         job = self._job(job_id)
-        if job.state is JobState.RESERVED:
+        if job.state is RESERVED:
             raise NoReservationFoundError(job_id)
         self._set_clock(now)
         client = self._state.client_named(client_id)
@@ -343,7 +346,7 @@ class Machine:
 
     def tick(self, now: int) -> list[Reservation]:
         """Do everything that is due; see `jsm.interface.JSM.tick`."""
-        now = self._instant(now)
+        self._check_now(now)
         self._set_clock(now)
         state = self._state
         due_below = (now + 1) << ID_BITS  # keys below it have an instant <= now
@@ -366,8 +369,8 @@ class Machine:
             answers += state.match()
         if state.waiting:
             soon_below = (now + state.units_per_second + 1) << ID_BITS
-            answers += self._answer_waiters(state.margins, soon_below, ReservationStatus.DEADLINE_SOON)
-            answers += self._answer_waiters(state.wait_deadlines, due_below, ReservationStatus.TIMEOUT)
+            answers += self._answer_waiters(state.margins, soon_below, _DEADLINE_SOON)
+            answers += self._answer_waiters(state.wait_deadlines, due_below, _TIMEOUT)
         return answers
 
     def next_tick_at(self) -> int | None:
@@ -378,15 +381,19 @@ class Machine:
         clock = state.clock
         if state.owed or state.matchable:
             return clock
-        timers = (state.delays, state.expiries, state.pause_ends, state.wait_deadlines)
-        dues = [timer.keys[0] for timer in timers if timer.keys]
-        if state.margins.keys:
-            dues.append(state.margins.keys[0] - (state.units_per_second << ID_BITS))
-        return max(min(dues) >> ID_BITS, clock) if dues else None
+        due = None
+        for timer in state.timers:
+            keys = timer.keys
+            if keys and (due is None or keys[0] < due):
+                due = keys[0]
+        keys = state.margins.keys
+        if keys and (due is None or keys[0] - state.margin_key < due):
+            due = keys[0] - state.margin_key
+        return None if due is None else max(due >> ID_BITS, clock)
 
     def pause_tube(self, now: int, tube: TubeName, seconds: int) -> None:
         """Match no job of a tube for a while; see `jsm.interface.JSM.pause_tube`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_tube_name(tube)
         check_seconds("seconds", seconds)
         state = self._state
@@ -492,7 +499,7 @@ class Machine:
 
     def get_stats_job_as_yaml(self, now: int, job_id: JobID) -> bytes:
         """The answer to `stats-job`; see `jsm.interface.JSM.get_stats_job_as_yaml`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_job_id(job_id)
         self._state.commands["stats-job"] += 1
         job = self._job(job_id)
@@ -501,7 +508,7 @@ class Machine:
 
     def get_stats_tube_as_yaml(self, now: int, tube: TubeName) -> bytes:
         """The answer to `stats-tube`; see `jsm.interface.JSM.get_stats_tube_as_yaml`."""
-        now = self._instant(now)
+        self._check_now(now)
         check_tube_name(tube)
         self._state.commands["stats-tube"] += 1
         home = self._tube(tube)
@@ -526,7 +533,7 @@ class Machine:
 
     def get_stats_as_yaml(self, now: int, process: Mapping[str, int | str] | None = None) -> bytes:
         """The answer to `stats`; see `jsm.interface.JSM.get_stats_as_yaml`."""
-        now = self._instant(now)
+        self._check_now(now)
         state = self._state
         statistics = MachineStatistics(
             urgent=state.urgent,
@@ -568,17 +575,20 @@ class Machine:
 
     # ------------------------------------------------------------------ inside
 
-    def _instant(self, now: int | None) -> int:
-        """The instant of a call; raises when the machine is stopped or time would go backwards."""
+    def _check_now(self, now: int) -> None:
+        """Raise when the machine is stopped, or `now` is no instant or lies before the clock."""
         if self._stopped:
             raise StoppedError
-        clock = self._state.clock
-        if now is None:
-            return clock
         if type(now) is not int:
             raise BadValueError("now", now, "an instant in whole time units")
-        if now < clock:
-            raise TimeBackwardsError(now, clock)
+        if now < self._state.clock:
+            raise TimeBackwardsError(now, self._state.clock)
+
+    def _instant(self, now: int | None) -> int:
+        """The instant of a call whose `now` may be left out; raises as `_check_now`."""
+        if now is None:
+            now = self._state.clock
+        self._check_now(now)
         return now
 
     def _set_clock(self, now: int) -> None:
@@ -591,6 +601,14 @@ class Machine:
         """Accept a call that changes nothing but, perhaps, the clock."""
         if now != self._state.clock:
             self._set_clock(now)
+
+    def _checked_body(self, body: bytes) -> bytes:
+        """A copy of the body; one that is too big counts as a put, since that command was understood."""
+        try:
+            return check_body(body, self._state.max_job_size)
+        except BodyTooBigError:
+            self._state.commands["put"] += 1
+            raise
 
     def _job(self, job_id: JobID) -> Job:
         job = self._state.jobs.get(job_id)
@@ -612,33 +630,22 @@ class Machine:
             raise UnknownTubeError(name)
         return tube
 
-    def _look_into(self, name: TubeName, command: str, now: int | None, job_state: JobState) -> Tube:
-        """The tube, if it holds a job in the state that a peek looks for."""
+    def _peek(self, name: TubeName, command: str, now: int | None, job_state: JobState) -> JobView:
+        """The tube's job that comes first in a state."""
         now = self._instant(now)
         check_tube_name(name)
-        self._state.commands[command] += 1
+        state = self._state
+        state.commands[command] += 1
         tube = self._tube(name)
-        holds = {
-            JobState.READY: tube.ready.keys,
-            JobState.DELAYED: tube.delayed.keys,
-            JobState.BURIED: tube.buried,
-        }
-        if not holds[job_state]:
+        heap = {READY: tube.ready, DELAYED: tube.delayed, BURIED: tube.buried}[job_state]
+        if not heap.keys:
             raise NoJobInStateError(name, job_state)
         self._set_clock_to_look(now)
-        return tube
+        return state.jobs[heap.keys[0] & ID_MASK].view()
 
     def _kick(self, job: Job) -> None:
         job.kicks += 1
         self._state.move(job, Trigger.KICK)
-
-    def _check_not_waiting(self, client_id: ClientID) -> None:
-        state = self._state
-        if client_id in state.owed:
-            raise ClientIsWaitingError(client_id, "is owed an answer; the next tick hands it out")
-        client = state.clients.get(client_id)
-        if client is not None and client.ask:
-            raise ClientIsWaitingError(client_id, "waits for a reservation already; cancel it first")
 
     def _answer_waiters(self, timer: KeyHeap, below: int, status: ReservationStatus) -> list[Reservation]:
         """End the waits whose keys in a timer lie below, in the timer's order."""

@@ -14,6 +14,7 @@ from jsm._snapshot_checks import check_client_entry, check_header, check_job_rec
 from jsm._state import State
 from jsm.errors import CancelledError, SnapshotChangedError, SnapshotError, StoppedError
 from jsm.interface import JobRecord, SnapshotHeader, TubeEntry
+from jsm.job import JobID
 from jsm.limits import DEFAULT_TUBE
 from jsm.reservations import ClientResvEntry
 from jsm.states import JobState
@@ -148,12 +149,12 @@ class _Offer:
     def __init__(self, header: SnapshotHeader, observer: TransitionObserver | None) -> None:
         self.header = header
         self.last_job_id = 0
-        self.buried: dict[int, Job] = {}  # by bury number
+        self.bury_numbers: set[int] = set()
         self.clients_seen: set[str] = set()
         self.client_rank = 0
         state = self.state = State(header.units_per_second, header.max_job_size, observer)
         state.clock = header.clock
-        state.next_job_id = header.next_job_id
+        state.next_job_id = JobID(header.next_job_id)
         state.seq = header.record_seq
         state.next_bury_number = header.next_bury_number
         state.total_jobs = header.total_jobs
@@ -170,6 +171,16 @@ class _Offer:
         view, state = record.job, self.state
         self._require_tube(f"job {view.id}", view.tube)
         self.last_job_id = view.id
+        if view.state is JobState.BURIED:
+            number = record.bury_number
+            require(number not in self.bury_numbers, f"job {view.id}", f"bury_number {number} again")
+            self.bury_numbers.add(number)
+        order = {
+            JobState.READY: view.priority,
+            JobState.DELAYED: view.ready_at,
+            JobState.RESERVED: view.expires_at,
+            JobState.BURIED: record.bury_number,
+        }[view.state]
         job = state.jobs[view.id] = Job(
             view.id,
             state.tubes[view.tube],
@@ -179,10 +190,8 @@ class _Offer:
             view.ttr_seconds,
             view.created_at,
             view.state,
-            view.ready_at,
-            view.expires_at,
+            order << ID_BITS | view.id,
             view.buried_at,
-            record.bury_number,
             None if view.reserved_by is None else state.client_named(view.reserved_by),
             view.reserves,
             view.timeouts,
@@ -190,11 +199,7 @@ class _Offer:
             view.buries,
             view.kicks,
         )
-        if job.state is JobState.BURIED:
-            require(job.bury_number not in self.buried, f"job {job.id}", f"bury_number {job.bury_number} again")
-            self.buried[job.bury_number] = job
-        else:
-            state.put_in(job)
+        state.put_in(job, job.state)
 
     def add_client(self, entry: ClientResvEntry) -> None:
         where = f"client {entry.client_id!r}"
@@ -229,8 +234,6 @@ class _Offer:
             require(found == declared, kind, f"{found} were offered, the header declares {declared}")
         for client_id in state.clients:
             require(client_id in self.clients_seen, f"client {client_id!r}", "holds a job but was not offered")
-        for number in sorted(self.buried):
-            state.put_in(self.buried[number])
         for tube in state.tubes.values():
             used = tube.in_use or tube.name == DEFAULT_TUBE
             require(used, f"tube {tube.name!r}", "holds no job and no client refers to it")
@@ -244,7 +247,8 @@ class _Offer:
 
 def _client_entry(state: State, client: Client) -> ClientResvEntry:
     owed = state.owed.get(client.id)
-    dues = [] if client.deadline_at is None else [client.deadline_at]
+    deadline_at = client.deadline_at if client.ask else None
+    dues = [] if deadline_at is None else [deadline_at]
     if client.margin:
         dues.append((client.margin >> ID_BITS) - state.units_per_second)
     return ClientResvEntry(
@@ -252,9 +256,9 @@ def _client_entry(state: State, client: Client) -> ClientResvEntry:
         uses=None if client.uses is None else client.uses.name,
         watches=tuple(client.watches),
         is_waiting=bool(client.ask),
-        request_id=client.request_id,
-        watched_tubes=tuple(tube.name for tube in client.waits_on),
-        deadline_at=client.deadline_at,
+        request_id=client.request_id if client.ask else "",
+        watched_tubes=tuple(tube.name for tube in client.waits_on) if client.ask else (),
+        deadline_at=deadline_at,
         tick_at=min(dues, default=None),
         owed=owed,
     )

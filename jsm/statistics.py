@@ -147,11 +147,9 @@ def format_stats_job(now: int, job: JobView, units_per_second: int) -> bytes:
 def format_stats_tube(now: int, tube: TubeStatistics, units_per_second: int) -> bytes:
     """The body of the answer to `stats-tube` at `now` (time units).
 
-    `pause` is the length of the running pause as asked for. Once its end is reached it is 0, even while the
-    tick that lets the tube's jobs go is still to come.
+    `pause` is the length of the running pause as asked for. One whose end is reached runs on until the tick that
+    ends it, with 0 seconds left.
     """
-    paused = tube.pause_ends_at is not None and tube.pause_ends_at > now
-    pause_seconds = tube.pause_seconds if paused else 0
     pause_left = 0 if tube.pause_ends_at is None else _whole_seconds(tube.pause_ends_at - now, units_per_second)
     return (
         f'---\nname: "{tube.name}"\n'
@@ -166,7 +164,7 @@ def format_stats_tube(now: int, tube: TubeStatistics, units_per_second: int) -> 
         f"current-waiting: {tube.waiting}\n"
         f"cmd-delete: {tube.deletes}\n"
         f"cmd-pause-tube: {tube.pauses}\n"
-        f"pause: {pause_seconds}\n"
+        f"pause: {tube.pause_seconds}\n"
         f"pause-time-left: {pause_left}\n"
     ).encode("ascii")
 

@@ -8,6 +8,7 @@ moved before a worker or a producer acts.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from simpy.core import EmptySchedule, Environment
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from jsm.records import TransitionRecord
 
 AnyMachine: TypeAlias = "Machine | ObservedMachine"
+
+_QUEUED = ReservationStatus.QUEUED  # a plain name: see `jsm.states.READY`
 
 CHUNK = 4_096
 """Records that pile up before the watchers get them."""
@@ -54,10 +57,14 @@ class RecordBuffer:
 class UnitEnvironment(Environment):
     """SimPy's environment on whole time units."""
 
-    @property
-    def now(self) -> int:
-        """The instant, in units."""
-        return self._now  # type: ignore[return-value]  # every delay is an integer, so the sum is one
+    if TYPE_CHECKING:
+
+        @property
+        def now(self) -> int:
+            """The instant, in units."""
+
+    else:
+        now = property(attrgetter("_now"), doc="The instant, in units.")  # in C; SimPy's own is in Python
 
 
 class Driver:
@@ -70,40 +77,40 @@ class Driver:
         self._buffer = buffer
         self._waits: dict[ClientID, Event] = {}  # by waiting client: what its worker sleeps on
         self._armed_at: int | None = None
+        # Bound once: these are called for every job.
+        self._next_tick_at = machine.next_tick_at
+        self._tick = machine.tick
+        self._append = machine.append_reservation
 
     def settle(self) -> None:
         """Tick if anything is due, tell the clients that are answered, and arm the next wake-up.
 
         To be called after every operation that may make a job ready, start a timer or a wait.
         """
-        machine = self.machine
-        due = machine.next_tick_at()
+        due = self._next_tick_at()
         if due is None:
             return
         now = self.env.now
         if due <= now:
-            for answer in machine.tick(now):
+            for answer in self._tick(now):
                 self._waits.pop(answer.client_id).succeed(answer)
-            due = machine.next_tick_at()
+            due = self._next_tick_at()
             if due is None:
                 return
-        if self._armed_at is None or due < self._armed_at:
+        armed_at = self._armed_at
+        if armed_at is None or due < armed_at:
             self._arm(due)
 
     def reserve(self, client_id: ClientID, tubes: Sequence[TubeName], timeout: int | None) -> Reservation | Event:
         """Ask for a job, with a timeout in units or None: the answer, or an event whose value will be the answer."""
-        now = self.env.now
-        answer = self.machine.append_reservation(
-            now,
-            client_id,
-            request_id="",
-            tubes=tubes,
-            deadline_at=None if timeout is None else now + timeout,
-        )
-        if answer.status is not ReservationStatus.QUEUED:
+        env = self.env
+        now = env.now
+        deadline_at = None if timeout is None else now + timeout
+        answer = self._append(now, client_id, request_id="", tubes=tubes, deadline_at=deadline_at)
+        if answer.status is not _QUEUED:
             self.settle()
             return answer
-        event = self._waits[client_id] = Event(self.env)
+        event = self._waits[client_id] = Event(env)
         self.settle()
         return event
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sim.distributions import Exponential, to_units, units_sampler
 from sim.scenario_models import AtStartArrivals, ConstantArrivals, PoissonArrivals, Producer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from simpy.events import Event
 
@@ -34,6 +35,11 @@ class PutContext:
     class_of: dict[int, int] | None  # by job id; None: there is one class only
     class_index: dict[str, int]
     end_at: int | None  # no put later than this
+
+    @property
+    def takes_notes(self) -> bool:
+        """Whether anything at all is kept of a job."""
+        return self.keeps_work or self.keeps_ttr or self.class_of is not None
 
 
 class JobSource:
@@ -66,7 +72,9 @@ class JobSource:
         machine = self._context.driver.machine
         assert isinstance(self._producer.tube, str)  # only a trace maps its tubes
         machine.use_tube(ClientID(self._producer.name), TubeName(self._producer.tube))
-        env = self._context.driver.env
+        put: Callable[[int], JobID] = partial(machine.put, **self._fields)
+        env, settle = self._context.driver.env, self._context.driver.settle
+        takes_notes = self._context.takes_notes
         end_at = self._context.end_at
         limit = self._producer.jobs
         for count, gap in enumerate(self._gaps):
@@ -74,10 +82,14 @@ class JobSource:
                 return
             if gap:
                 yield env.timeout(gap)
-            self._put(self._fields, None if self._work is None else next(self._work), self._class)
+            job_id = put(env.now)
+            if takes_notes:
+                self._note(job_id, None if self._work is None else next(self._work), self._class)
+            settle()
 
     def _replay(self, trace: TraceJobs) -> Generator[Event, Any, None]:
-        env = self._context.driver.env
+        driver = self._context.driver
+        env = driver.env
         work: Iterator[int | None] = repeat(None)
         if self._context.keeps_work and (trace.work is not None or self._work is not None):
             work = iter(trace.work) if trace.work is not None else iter(self._work or ())
@@ -86,19 +98,19 @@ class JobSource:
         for put_at, units, tube, priority, class_name in rows:
             if put_at > env.now:
                 yield env.timeout(put_at - env.now)
-            self._put({**self._fields, "tube": tube, "priority": priority}, units, index[class_name])
+            fields = {**self._fields, "tube": tube, "priority": priority}
+            self._note(driver.machine.put(env.now, **fields), units, index[class_name])
+            driver.settle()
 
-    def _put(self, fields: dict[str, Any], work: int | None, class_index: int) -> None:
+    def _note(self, job_id: JobID, work: int | None, class_index: int) -> None:
+        """Keep what the machine doesn't know of a job, before anything can happen to it."""
         context = self._context
-        driver = context.driver
-        job_id: JobID = driver.machine.put(driver.env.now, **fields)
         if work is not None:
             context.book.work[job_id] = work
         if context.keeps_ttr:
             context.book.ttr[job_id] = self._producer.ttr_seconds * self._units_per_second
         if context.class_of is not None:
             context.class_of[job_id] = class_index
-        driver.settle()
 
     def _gaps_from(self, streams: Streams) -> Iterator[int]:
         """The units from each put to the next, the first from the start on."""

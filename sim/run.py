@@ -75,7 +75,7 @@ class Simulation:
         self.env = UnitEnvironment()
         self.driver = Driver(self.env, self.machine, self._buffer)
         self._book = JobBook()
-        self._draining = False
+        self._drain = _Drain(self.driver, self.machine, self._unwatched)
         self.workers = self._make_workers(watched_tubes, Streams(scenario.run.seed, replication))
         self._sources = self._make_sources(classes, Streams(scenario.run.seed, replication))
 
@@ -88,7 +88,7 @@ class Simulation:
             self.env.process(worker.run())
         arrivals = [self.env.process(source.run()) for source in self._sources]
         if self.scenario.run.stop == "drained":
-            self.env.process(self._drain(arrivals))
+            self.env.process(self._drain_after(arrivals))
         try:
             self.driver.run(self._horizon())
         except Exception:
@@ -129,21 +129,11 @@ class Simulation:
             seconds = min(seconds, run.duration_seconds)
         return round(seconds * run.units_per_second)
 
-    def _drain(self, arrivals: Sequence[Process]) -> Generator[Event, object, None]:
+    def _drain_after(self, arrivals: Sequence[Process]) -> Generator[Event, object, None]:
         """Wait for the last arrival; from then on the run ends as soon as no job can make progress."""
         yield self.env.all_of(arrivals)
-        self._draining = True
-        self._job_ended()
-
-    def _job_ended(self) -> None:
-        if not self._draining:
-            return
-        counts = self.machine.count_jobs()
-        active = counts[JobState.READY] + counts[JobState.DELAYED] + counts[JobState.RESERVED]
-        if active and self._unwatched:
-            active -= sum(self.machine.count_jobs(tube)[JobState.READY] for tube in self._unwatched)
-        if not active:
-            self.driver.stop()
+        self._drain.is_on = True
+        self._drain.job_ended()
 
     def _make_workers(self, watched_tubes: dict[str, tuple[str, ...]], streams: Streams) -> list[Worker]:
         metrics = self.metrics
@@ -152,7 +142,7 @@ class Simulation:
             book=self._book,
             work=_ignore if metrics is None else metrics.work,
             absent=_ignore if metrics is None else metrics.absent,
-            job_ended=self._job_ended,
+            drain=self._drain,
         )
         return [
             Worker(
@@ -182,6 +172,28 @@ class Simulation:
             JobSource(producer, context, streams, self._traces.get(producer.name))
             for producer in self.scenario.producers
         ]
+
+
+class _Drain:
+    """Stops the run when, after the last arrival, no job is left that can make progress."""
+
+    __slots__ = ("_driver", "_machine", "_unwatched", "is_on")
+
+    def __init__(self, driver: Driver, machine: AnyMachine, unwatched: Sequence[TubeName]) -> None:
+        self._driver = driver
+        self._machine = machine
+        self._unwatched = unwatched  # tubes whose ready jobs nobody will ever reserve
+        self.is_on = False
+
+    def job_ended(self) -> None:
+        if not self.is_on:
+            return
+        counts = self._machine.count_jobs()
+        active = counts[JobState.READY] + counts[JobState.DELAYED] + counts[JobState.RESERVED]
+        if active and self._unwatched:
+            active -= sum(self._machine.count_jobs(tube)[JobState.READY] for tube in self._unwatched)
+        if not active:
+            self._driver.stop()
 
 
 class _Tee:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simpy.exceptions import Interrupt
 
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from sim.driver import Driver
     from sim.streams import Streams
 
+_DONE = Outcome.DONE  # a plain name: see `jsm.states.READY`
+
+
+class Drain(Protocol):
+    """What wants to know, once arrivals are over, that a job was deleted or buried."""
+
+    is_on: bool
+
+    def job_ended(self) -> None:
+        """Called after each such job; does nothing before `is_on`."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
@@ -32,7 +43,7 @@ class WorkContext:
     book: JobBook
     work: Callable[[int, int, int, int, Outcome], None]
     absent: Callable[[int, int, int, int], None]
-    job_ended: Callable[[], None]  # a job was deleted or buried
+    drain: Drain
 
 
 class Worker:
@@ -77,6 +88,7 @@ class Worker:
             and pool.touch_every_seconds is None
             and pool.max_attempts is None
         )
+        self._delete = context.driver.machine.delete
         self._working_since: int | None = None
         self._absent_since: int | None = None
 
@@ -127,23 +139,26 @@ class Worker:
         """Reserve and work for ever."""
         driver, service = self._context.driver, self._service
         env, reserve = driver.env, driver.reserve
-        matched = ReservationStatus.MATCHED
+        client_id, tubes, timeout = self._client_id, self._tubes, self._timeout
+        matched, deadline_soon = ReservationStatus.MATCHED, ReservationStatus.DEADLINE_SOON
+        report, (pool_index, number) = self._context.work, self._place
         while True:
-            answer: Any = reserve(self._client_id, self._tubes, self._timeout)
+            answer: Any = reserve(client_id, tubes, timeout)
             if type(answer) is not Reservation:
                 answer = yield answer
             if answer.status is not matched:
-                if answer.status is ReservationStatus.DEADLINE_SOON:
+                if answer.status is deadline_soon:
                     # It holds a job that it gave up on; asking again before that expires gets the same answer.
                     yield env.timeout(self._units_per_second)
                 continue
-            self._working_since = env.now
+            began_at = self._working_since = env.now
             if self._is_plain and service is not None:
                 yield env.timeout(next(service))
                 outcome = self._finish(answer.job_id)
             else:
                 outcome = yield from self._attempt(answer.job_id)
-            self._end_work(outcome)
+            self._working_since = None
+            report(pool_index, number, began_at, env.now, outcome)
 
     def _attempt(self, job_id: JobID) -> Generator[Event, Any, Outcome]:
         """Work on a job with everything that a pool may ask for."""
@@ -187,14 +202,16 @@ class Worker:
         failure = self._pool.failure
         if failure is not None and self._chance is not None and next(self._chance) < failure.probability:
             return self._fail(job_id)
-        driver = self._context.driver
+        context = self._context
         try:
-            driver.machine.delete(job_id, self._client_id, now=driver.env.now)
+            self._delete(job_id, self._client_id, now=context.driver.env.now)
         except JsmError:
             return Outcome.LATE  # its ttr ran out and somebody else holds it or has finished it
-        self._context.book.forget(job_id)
-        self._context.job_ended()
-        return Outcome.DONE
+        if context.book:
+            context.book.forget(job_id)
+        if context.drain.is_on:
+            context.drain.job_ended()
+        return _DONE
 
     def _fail(self, job_id: JobID) -> Outcome:
         failure, driver = self._pool.failure, self._context.driver
@@ -230,7 +247,7 @@ class Worker:
             driver.machine.bury(driver.env.now, job_id, self._client_id, priority=priority)
         except JsmError:
             return Outcome.LATE
-        self._context.job_ended()
+        self._context.drain.job_ended()
         return Outcome.FAILED
 
     def _end_work(self, outcome: Outcome) -> None:

@@ -288,9 +288,9 @@ def test_an_overdue_job_and_a_clock_before_its_creation_show_no_negative_number(
     assert get_statistics(50, JOB)["age"] == 0
 
 
-def test_a_pause_shows_until_its_end_and_not_at_it() -> None:
+def test_a_pause_shows_until_a_tick_ends_it() -> None:
     shown = [lines_of(format_stats_tube(112 + d, TUBE, 1)) for d in (-1, 0, 1)]
-    assert [line["pause"] for line in shown] == ["12", "0", "0"]
+    assert [line["pause"] for line in shown] == ["12", "12", "12"]
     assert [line["pause-time-left"] for line in shown] == ["1", "0", "0"]
     unpaused = lines_of(format_stats_tube(0, TUBE._replace(pause_ends_at=None), 1))
     assert (unpaused["pause"], unpaused["pause-time-left"]) == ("0", "0")
