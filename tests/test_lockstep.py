@@ -17,11 +17,12 @@ from tests.helpers import Difference, Lockstep, difference_of, replay, shortest
 from tests.random_calls import CLIENTS, TUBES, random_call
 from tests.refusals import TABLE, Spoilt, build, check, double_faults, good_calls, single_faults
 from tests.rules_jobs import JOB_RULES, looks_are_counted
+from tests.rules_reserve import RESERVE_RULES
 from tests.rules_time import TIME_RULES
 
 
 @pytest.mark.parametrize("second", [1, 4])
-@pytest.mark.parametrize("history", [*JOB_RULES, *TIME_RULES], ids=lambda history: history.__name__)
+@pytest.mark.parametrize("history", [*JOB_RULES, *RESERVE_RULES, *TIME_RULES], ids=lambda history: history.__name__)
 def test_rule(history: Callable[[Driver], None], second: int) -> None:
     history(Driver(Lockstep(units_per_second=second).do, second=second))
 
@@ -97,7 +98,7 @@ def test_the_good_calls_of_the_table_of_refusals(good: Spoilt) -> None:
     lockstep.do(Call("tick", (10**6,)))
 
 
-@pytest.mark.parametrize("history", [*JOB_RULES, *TIME_RULES], ids=lambda history: history.__name__)
+@pytest.mark.parametrize("history", [*JOB_RULES, *RESERVE_RULES, *TIME_RULES], ids=lambda history: history.__name__)
 def test_rule_with_a_restore_after_every_call(history: Callable[[Driver], None]) -> None:
     lockstep = Lockstep(looks=False)
 

@@ -13,11 +13,14 @@ from tests.driver import Call, Driver, run_spec, state_of_spec
 from tests.random_calls import random_call
 from tests.refusals import PRECEDENCE, TABLE, build, check, double_faults, good_calls, single_faults
 from tests.rules_jobs import JOB_RULES, looks_are_counted
+from tests.rules_reserve import RESERVE_RULES
 from tests.rules_time import TIME_RULES
 
 
 @pytest.mark.parametrize("second", [1, 2, 1_000_000])
-@pytest.mark.parametrize("history", [*JOB_RULES, *TIME_RULES, looks_are_counted], ids=lambda history: history.__name__)
+@pytest.mark.parametrize(
+    "history", [*JOB_RULES, *RESERVE_RULES, *TIME_RULES, looks_are_counted], ids=lambda history: history.__name__
+)
 def test_rule(history: Callable[[Driver], None], second: int) -> None:
     spec = Spec(units_per_second=second)
     history(Driver(lambda call: run_spec(spec, call), second=second))
