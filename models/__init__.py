@@ -1,0 +1,1 @@
+"""What checks the job state machine: its graph, the watcher of transitions, the independent specification."""
