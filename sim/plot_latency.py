@@ -64,7 +64,7 @@ def _draw_curves(axes: Axes, curves: list[tuple[str, FloatArray, FloatArray]], *
     ends = []
     for (name, percentiles, seconds), (colour, dashes) in zip(curves, style.LINES, strict=False):
         axes.plot(style.percentile_x(percentiles), seconds, color=colour, linestyle=dashes, clip_on=False, zorder=3)
-        ends.append((float(seconds[-1]), style.shortened(name), colour))
+        ends.append((float(seconds[-1]), style.shortened(name), colour, dashes))
     style.label_ends(axes, ends, axes_inches=axes_inches)
 
 

@@ -20,6 +20,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, MultipleLocator, NullFormatter, NullLocator
 
 from sim.plot_series import bucket_edges
@@ -51,6 +53,7 @@ TEXT_GREY: Final = "#4D4D4D"
 
 FIGURE_WIDTH_INCHES: Final = 5.2
 SMALL_POINTS: Final = 9.0
+_SAMPLE_POINTS: Final = 17.0
 PNG_DOTS_PER_INCH: Final = 180
 
 MINUTE: Final = 60.0
@@ -269,26 +272,36 @@ def key_row(axes: Axes, handles: Sequence[Artist]) -> None:
     )
 
 
-def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], *, axes_inches: float) -> None:
-    """Writes (y, text, colour) right of the axes at the ends of lines, pushed apart where they would overlap."""
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str, Any]], *, axes_inches: float) -> None:
+    """Names lines right of the axes at the height of their ends, pushed apart where names would overlap.
+
+    `ends` are (y, name, colour, line style); a sample of the line stands before its name, which is black, so that
+    it reads in any colour and in none.
+    """
     gap = 1.3 * SMALL_POINTS / 72.0 / axes_inches
     low, high = axes.transData.transform([(0, y) for y in axes.get_ylim()])[:, 1]
-    pixels = [float(axes.transData.transform((0, y))[1]) for y, _, _ in ends]
+    pixels = [float(axes.transData.transform((0, y))[1]) for y, *_ in ends]
     order = sorted(range(len(ends)), key=lambda i: (pixels[i], -i))
     places = spread([(pixels[i] - low) / (high - low) for i in order], gap=gap, high=1.0)
     for i, place in zip(order, places, strict=True):
-        _, text, colour = ends[i]
-        axes.annotate(
-            text,
+        _, name, colour, dashes = ends[i]
+        sample = DrawingArea(_SAMPLE_POINTS, SMALL_POINTS)
+        sample.add_artist(
+            Line2D([0, _SAMPLE_POINTS], [SMALL_POINTS / 3] * 2, color=colour, linestyle=dashes, linewidth=1.4)
+        )
+        text = TextArea(name, textprops={"fontsize": SMALL_POINTS})
+        box = AnnotationBbox(
+            HPacker(children=[sample, text], align="baseline", pad=0, sep=3),
             (1.0, place),
             xycoords="axes fraction",
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontsize=SMALL_POINTS,
+            xybox=(4, 0),
+            boxcoords="offset points",
+            box_alignment=(0, 0.5),
+            frameon=False,
+            pad=0,
             annotation_clip=False,
         )
+        axes.add_artist(box)
 
 
 def spread(places: Sequence[float], *, gap: float, high: float) -> list[float]:

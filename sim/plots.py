@@ -93,8 +93,8 @@ PLOTS: Final[tuple[Plot, ...]] = (
     Plot(
         "latency_over_time",
         "Latency over time",
-        "The black line is the median, the dark band reaches up to the 90th percentile and the light band to the 99th, "
-        "by the time of the first reserve (wait) or of the delete (total); gaps are times without such a job.",
+        "The black marks are the median, the dark band reaches up to the 90th percentile and the light band to the "
+        "99th, by the time of the first reserve (wait) or of the delete (total); gaps are times without such a job.",
         4.2,
     ),
     Plot(
