@@ -1,0 +1,1 @@
+"""The project's own chores, run by `make`: the generated parts of the documents, the committed reports."""
