@@ -28,16 +28,20 @@ RUN_BITS = 10
 BUCKET_BITS = 6
 """Of the histograms by bucket of time: a quantile is within 1/128 of the true value."""
 
+_EXACT_FLOATS = 2**53  # integers below it are floats exactly
 _SAFE = 2**62  # a sum that stays below it never leaves int64
 
 
 def bin_of(values: Integers, *, bits: int) -> Integers:
     """The bins of non-negative values; bins are in the values' order."""
-    # frexp gives the bit length; a value past 2^53 may be rounded up to the next power of two, which the
-    # second look takes back.
-    shift = np.maximum(np.frexp(values.astype(np.float64))[1].astype(np.int64) - (bits + 1), 0)
-    shift -= (shift > 0) & ((values >> shift) < (1 << bits))
-    bins: Integers = (shift << bits) + (values >> shift)
+    shift = np.frexp(values.astype(np.float64))[1].astype(np.int64)  # the bit length
+    shift -= bits + 1
+    np.maximum(shift, 0, out=shift)
+    if len(values) and values.max() >= _EXACT_FLOATS:  # may be rounded up to the next power of two: take it back
+        shift -= (shift > 0) & ((values >> shift) < (1 << bits))
+    bins: Integers = values >> shift
+    shift <<= bits
+    bins += shift
     return bins
 
 

@@ -25,17 +25,17 @@ class WorkerTimes:
         self._outcomes: Integers = np.zeros((workers, len(Outcome)), np.int64)
 
     def work(self, pieces: Integers, warmup_at: int) -> None:
-        """Fold pieces of work; rows of pool, worker, begin, end, outcome."""
-        pool, worker, began, ended, outcome = pieces.T
+        """Fold pieces of work; the rows are pool, worker, begin, end, outcome."""
+        pool, worker, began, ended, outcome = pieces
         who = self._first[pool] + worker
         np.add.at(self._busy, who, ended - began)
         np.add.at(self._busy_window, who, np.maximum(ended, warmup_at) - np.maximum(began, warmup_at))
         inside = ended >= warmup_at
-        np.add.at(self._outcomes, (who[inside], outcome[inside]), 1)
+        np.add.at(self._outcomes.reshape(-1), who[inside] * len(Outcome) + outcome[inside], 1)
 
     def absence(self, pieces: Integers, warmup_at: int) -> None:
-        """Fold absences; rows of pool, worker, begin, end."""
-        pool, worker, began, ended = pieces.T
+        """Fold absences; the rows are pool, worker, begin, end."""
+        pool, worker, began, ended = pieces
         who = self._first[pool] + worker
         np.add.at(self._absent, who, ended - began)
         np.add.at(self._absent_window, who, np.maximum(ended, warmup_at) - np.maximum(began, warmup_at))
