@@ -167,6 +167,9 @@ def _worker_bars(axes: Axes, workers: pl.DataFrame) -> None:
     elif min(slots) > 0.17:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda _, i: style.shortened(names[i])))
         axes.tick_params(axis="x", labelrotation=90)
+        figure = axes.get_figure(root=True)
+        assert figure is not None  # the axes were made in one
+        figure.set_figheight(figure.get_figheight() + 1.3)
         axes.set_xlabel("pool; each bar a worker")
     else:
         axes.xaxis.set_major_formatter(NullFormatter())

@@ -252,9 +252,12 @@ def format_number(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def shortened(text: str) -> str:
-    """A name, cut so that it leaves room for the data."""
-    return text if len(text) <= _NAME_LETTERS else f"{text[: _NAME_LETTERS - 1]}…"
+def shortened(name: str) -> str:
+    """A name, cut in the middle so that it leaves room for the data; names often differ at their ends only."""
+    if len(name) <= _NAME_LETTERS:
+        return name
+    head = _NAME_LETTERS // 2
+    return f"{name[:head]}…{name[head + 1 - _NAME_LETTERS :]}"
 
 
 def key_row(axes: Axes, handles: Sequence[Artist]) -> None:

@@ -34,7 +34,7 @@ LONG_NAMES = dataclasses.replace(
     pools=tuple((f"pool-of-machines-{i}", 3) for i in range(12)),
 )
 ALONE = dataclasses.replace(SHORT, classes=(), pools=(("one", 1),), buckets=3)
-NO_WAIT = dataclasses.replace(SHORT, tail=40.0)  # waits over many decades
+NO_WAIT = dataclasses.replace(SHORT, tail=6.0)  # waits over many decades
 RUNS = {
     "short": SHORT,
     "weeks": WEEKS,
@@ -333,6 +333,13 @@ def test_labels_are_spread_no_further_than_needed() -> None:
     assert style.spread([0.1, 0.5], gap=0.1, high=1.0) == [0.1, 0.5]
     assert style.spread([0.5, 0.5, 0.5], gap=0.1, high=1.0) == pytest.approx([0.5, 0.6, 0.7])
     assert style.spread([0.9, 0.95, 1.0], gap=0.1, high=1.0) == pytest.approx([0.8, 0.9, 1.0])
+
+
+def test_long_names_keep_their_ends() -> None:
+    assert style.shortened("x" * 20) == "x" * 20
+    names = [style.shortened(f"machines-of-the-north-pool-{i}") for i in range(3)]
+    assert names[0] == "machines-o…th-pool-0"
+    assert len(set(names)) == 3
 
 
 def test_a_percentile_axis_spaces_nines_evenly() -> None:
