@@ -36,7 +36,8 @@ class Simulation:
     """A scenario, ready to run once.
 
     `measure` and `watch` turn the metrics and the graph's watcher on; both off is for benchmarks. A `recorder`
-    receives every transition and every call as they happen. `make_machine` is `Machine` or what stands in for it.
+    receives every transition and every call as they happen. `progress` is told the instant, in units, now and then.
+    `make_machine` is `Machine` or what stands in for it.
 
     Raises `InputError` for what is wrong with a log or its mappings.
     """
@@ -49,6 +50,7 @@ class Simulation:
         measure: bool = True,
         watch: bool = True,
         recorder: Observer | None = None,
+        progress: Callable[[int], None] | None = None,
         make_machine: MakeMachine = Machine,
     ) -> None:
         self.scenario = scenario
@@ -70,6 +72,8 @@ class Simulation:
         )
         self.watcher = TransitionWatcher(units_per_second=units) if watch else None
         consumers = [watcher.consume for watcher in (self.watcher, self.metrics) if watcher is not None]
+        if progress is not None:
+            consumers.append(lambda records: progress(records[-1].at))
         self._buffer = RecordBuffer(consumers)
         self.machine = _machine(scenario, self._buffer if consumers else None, recorder, self.watcher, make_machine)
         self.env = UnitEnvironment()
@@ -84,8 +88,7 @@ class Simulation:
 
         A violation that a watcher finds is raised, also when the run failed in another way after it.
         """
-        for worker in self.workers:
-            self.env.process(worker.run())
+        working = [self.env.process(worker.run()) for worker in self.workers]
         arrivals = [self.env.process(source.run()) for source in self._sources]
         if self.scenario.run.stop == "drained":
             self.env.process(self._drain_after(arrivals))
@@ -93,6 +96,9 @@ class Simulation:
             self.driver.run(self._horizon())
         except Exception:
             self._buffer.flush()  # a watcher that knows what went wrong first says so
+            for process in (*working, *arrivals):
+                if process.triggered and isinstance(process.value, Exception):
+                    raise process.value from None  # the error itself: SimPy fails to copy some
             raise
         for worker in self.workers:
             worker.finish(self.env.now)
@@ -101,6 +107,13 @@ class Simulation:
     def stop(self) -> None:
         """Let `run` return before the next event, with everything so far accounted for."""
         self.driver.stop()
+
+    def planned_end(self) -> int | None:
+        """The instant, in units, at which the run or at least its arrivals end; None when that is not known."""
+        run = self.scenario.run
+        if run.duration_seconds is not None:
+            return round(min(run.duration_seconds, run.max_simulated_seconds) * run.units_per_second)
+        return max((trace.put_at[-1] for trace in self._traces.values() if trace.put_at), default=None)
 
     def result(self) -> RunResult:
         """The numbers of the finished run; needs `measure`."""
