@@ -143,12 +143,15 @@ def test_a_page_that_is_not_made_for_phones_is_found(
     assert any("scrolls sideways" in problem for problem in browser.visit(page, width=PHONE).problems())
 
 
-def test_the_policy_of_the_report_stops_requests(reports: dict[str, Path], browser: Browser, tmp_path: Path) -> None:
-    text = reports["short"].read_text(encoding="utf-8")
+def test_the_policy_of_the_report_stops_images_scripts_and_requests(
+    reports: dict[str, Path], browser: Browser, tmp_path: Path
+) -> None:
+    faults = '<img alt="x" src="http://images.example/x.png"><script>fetch("http://data.example/")</script>'
     page = tmp_path / "page.html"
-    page.write_text(text.replace("<main>", '<main><img alt="x" src="http://images.example/x.png">'), encoding="utf-8")
-    problems = browser.visit(page, width=PHONE).problems()
-    assert any("Content Security Policy" in problem for problem in problems)
+    page.write_text(reports["short"].read_text(encoding="utf-8").replace("<main>", f"<main>{faults}"), encoding="utf-8")
+    visit = browser.visit(page, width=PHONE)
+    assert sum("Content Security Policy" in line for line in visit.console) == 2
+    assert not any("data.example" in url for url in visit.requests)
 
 
 def test_without_chromium_the_tests_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
