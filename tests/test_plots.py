@@ -4,15 +4,12 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import cast
 
 import matplotlib as mpl
-import numpy as np
 import polars as pl
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -22,10 +19,9 @@ from jsm.states import JobState, Trigger
 from jsm.transitions import Transition
 from sim import plot_flow, plot_latency
 from sim import plot_style as style
-from sim.plot_series import STEPS_MAX, fold_week, resample, resample_percentile, steps_for
 from sim.plots import PLOTS, draw_plots
-from sim.result_folder import ResultFolder, ResultFolderError, column, read_result_folder
-from tests.result_folders import EMPTY, MANY, SHORT, WEEKS, Made, write_result_folder
+from sim.result_folder import ResultFolder, read_result_folder
+from tests.result_folders import EMPTY, MANY, SHORT, WEEKS, write_result_folder
 
 PUT = Transition(JobState.NEW, Trigger.PUT, JobState.READY)
 LONG_NAMES = dataclasses.replace(
@@ -253,200 +249,3 @@ def test_a_run_of_no_time_or_no_workers_says_so(tmp_path: Path) -> None:
         (axes,) = drawn(results, name).axes
         assert not axes.axison
         assert "there is no" in axes.texts[0].get_text()
-
-
-def bucket_frame(**columns: list[float] | list[int] | list[float | None]) -> pl.DataFrame:
-    size = len(next(iter(columns.values())))
-    return pl.DataFrame({"start_seconds": [10.0 * i for i in range(size)], "width_seconds": [10.0] * size, **columns})
-
-
-def test_resampled_counts_add_up_to_the_counts(runs: dict[str, ResultFolder]) -> None:
-    for run in ("short", "weeks", "many"):
-        timeline = runs[run].timeline
-        steps = resample(timeline, "puts")
-        assert steps.values.size <= STEPS_MAX
-        assert steps.edges[0] == 0
-        assert float((steps.values * np.diff(steps.edges)).sum()) == pytest.approx(timeline["puts"].sum(), rel=1e-12)
-
-
-def test_weeks_are_resampled_to_whole_days(runs: dict[str, ResultFolder]) -> None:
-    widths = np.diff(resample(runs["weeks"].timeline, "puts").edges)
-    assert set(widths[:-1].tolist()) == {86400.0}
-
-
-def test_resampled_levels_are_means_over_time() -> None:
-    frame = bucket_frame(ready_mean=[float(i) for i in range(400)])
-    steps = resample(frame, "ready_mean")
-    assert steps.edges[1] == 30.0
-    assert steps.values[:3].tolist() == pytest.approx([1.0, 4.0, 7.0])
-
-
-def test_few_buckets_stay_as_they_are() -> None:
-    steps = resample(bucket_frame(puts=[5, 0, 20]), "puts")
-    assert steps.edges.tolist() == [0, 10, 20, 30]
-    assert steps.values.tolist() == [0.5, 0, 2]
-
-
-def test_resampled_percentiles_are_weighted_by_jobs_and_missing_without_any() -> None:
-    values: list[float | None] = [1.0, 4.0, None] * 100
-    frame = bucket_frame(wait_p50=[*values, None, None, None], wait_count=[1, 2, 0] * 100 + [0, 0, 0])
-    steps = resample_percentile(frame, "wait_p50", count="wait_count")
-    assert steps.edges[1] == 30.0
-    assert steps.values[:-1] == pytest.approx(3.0)
-    assert np.isnan(steps.values[-1])
-
-
-def test_few_jobs_get_few_steps() -> None:
-    frame = bucket_frame(puts=[1] * 300)
-    assert steps_for(frame, "puts") == 60
-    assert steps_for(bucket_frame(puts=[0]), "puts") == 20
-    assert steps_for(bucket_frame(puts=[10**6]), "puts") == STEPS_MAX
-
-
-def test_a_folded_week_finds_the_hour(tmp_path: Path) -> None:
-    """Ten jobs in the second hour of each week, over two weeks and a half."""
-    hours = round(2.5 * 168)
-    frame = pl.DataFrame(
-        {
-            "start_seconds": [3600.0 * i for i in range(hours)],
-            "width_seconds": [3600.0] * hours,
-            "puts": [10 if i % 168 == 1 else 0 for i in range(hours)],
-        }
-    )
-    week = fold_week(frame, "puts", first_hour=0.0)
-    assert week.values.size == 168
-    assert (week.values * 3600).tolist() == pytest.approx([10.0 if i == 1 else 0.0 for i in range(168)])
-    shifted = fold_week(frame, "puts", first_hour=24.0 * 4)  # the run started on a Friday at midnight
-    assert int(shifted.values.argmax()) == 24 * 4 + 1
-
-
-def test_a_folded_week_splits_wide_buckets(runs: dict[str, ResultFolder]) -> None:
-    timeline = runs["weeks"].timeline
-    week = fold_week(timeline, "puts", first_hour=0.0)
-    parts = np.diff(week.edges)
-    assert set(parts.tolist()) == {3 * 3600.0}
-    weeks = float(column(timeline, "width_seconds").sum()) / (7 * 86400)
-    assert float((week.values * parts).sum()) * weeks == pytest.approx(timeline["puts"].sum(), rel=0.03)
-
-
-def test_labels_are_spread_no_further_than_needed() -> None:
-    assert style.spread([0.1, 0.5], gap=0.1, high=1.0) == [0.1, 0.5]
-    assert style.spread([0.5, 0.5, 0.5], gap=0.1, high=1.0) == pytest.approx([0.5, 0.6, 0.7])
-    assert style.spread([0.9, 0.95, 1.0], gap=0.1, high=1.0) == pytest.approx([0.8, 0.9, 1.0])
-
-
-def test_long_names_keep_their_ends() -> None:
-    assert style.shortened("x" * 20) == "x" * 20
-    names = [style.shortened(f"machines-of-the-north-pool-{i}") for i in range(3)]
-    assert names[0] == "machines-o…th-pool-0"
-    assert len(set(names)) == 3
-
-
-def test_a_percentile_axis_spaces_nines_evenly() -> None:
-    x = style.percentile_x(np.array([0.0, 90.0, 99.0, 99.9, 99.99]))
-    assert x.tolist() == pytest.approx([0, 1, 2, 3, 4])
-
-
-@pytest.mark.parametrize(
-    ("per_second", "unit"), [(20.0, "second"), (1.0, "second"), (0.5, "minute"), (0.0023, "hour"), (1e-5, "day")]
-)
-def test_a_rate_is_shown_in_a_unit_in_which_it_is_at_least_1(per_second: float, unit: str) -> None:
-    assert style.rate_unit(per_second)[1] == unit
-
-
-@pytest.mark.usefixtures("house_style")
-@pytest.mark.parametrize(
-    ("end", "label"),
-    [
-        (0.5, "seconds since the start"),
-        (180.0, "seconds since the start"),
-        (181.0, "minutes since the start"),
-        (3 * 3600.0, "minutes since the start"),
-        (86400.0, "hours since the start"),
-        (3 * 86400.0, "hours since the start"),
-        (4 * 86400.0, "days since the start"),
-        (92 * 86400.0, "days since the start; a line every week"),
-        (3000 * 86400.0, "days since the start"),
-    ],
-)
-def test_the_unit_of_time_fits_the_range(end: float, label: str) -> None:
-    axes = Figure().subplots()
-    style.time_axis(axes, end)
-    assert axes.get_xlabel() == label
-    assert 2 <= len([tick for tick in axes.get_xticks() if 0 <= tick <= end]) <= 9
-
-
-@pytest.mark.usefixtures("house_style")
-def test_a_replayed_log_names_its_first_day_and_the_warm_up_is_marked() -> None:
-    axes = Figure().subplots()
-    started = datetime.fromisoformat("1993-10-01T00:00:03-08:00")
-    style.time_axis(axes, 50 * 86400.0, warmup_seconds=86400.0, starts_at=started)
-    assert axes.get_xlabel() == "days since Fri 1 Oct 1993; a line every week; grey: warm-up"
-
-
-def duration_ticks(axes: Axes) -> list[str]:
-    low, high = axes.get_ylim()
-    formatter = axes.yaxis.get_major_formatter()
-    return [formatter(tick, i) for i, tick in enumerate(axes.get_yticks()) if low <= tick <= high]
-
-
-@pytest.mark.usefixtures("house_style")
-@pytest.mark.parametrize(
-    ("values", "label", "ticks"),
-    [
-        ([0.5, 1.0, 4.0], "wait (s)", ["0", "1", "2", "3", "4"]),
-        ([0.0, 0.0, 0.0], "wait (s)", ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
-        ([600.0, 3000.0], "wait (min)", ["0", "10", "20", "30", "40", "50"]),
-        ([0.01, 10.0, 4000.0], "wait (log scale)", ["10 ms", "100 ms", "1 s", "10 s", "1 min", "10 min", "1 h"]),
-        ([0.0, 1.0, 2.0, 4000.0], "wait (log scale)", ["0", "1 s", "10 s", "1 min", "10 min", "1 h"]),
-    ],
-)
-def test_durations_are_linear_or_logarithmic_by_their_range(values: list[float], label: str, ticks: list[str]) -> None:
-    axes = Figure().subplots()
-    style.duration_axis(axes, np.array(values), quantity="wait")
-    assert axes.get_ylabel() == label
-    assert duration_ticks(axes) == ticks
-
-
-def break_summary(folder: Path, old: str, new: str) -> None:
-    file = folder / "summary.json"
-    text = file.read_text(encoding="utf-8")
-    assert old in text
-    file.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-
-def test_a_folder_that_is_no_result_is_refused_with_file_field_and_remedy(tmp_path: Path) -> None:
-    small = Made(buckets=3)
-
-    def message(folder: Path) -> str:
-        with pytest.raises(ResultFolderError) as caught:
-            read_result_folder(folder)
-        assert str(folder) in str(caught.value)
-        assert f"jsm simulate --out {folder}" in str(caught.value)
-        assert "\n" not in str(caught.value)
-        return str(caught.value)
-
-    assert "summary.json: the file is missing" in message(tmp_path / "nothing")
-    broken = write_result_folder(tmp_path / "format", small)
-    break_summary(broken, '"format": 1', '"format": 9')
-    assert "format = 9: expected 1" in message(broken)
-    broken = write_result_folder(tmp_path / "key", small)
-    break_summary(broken, '"checks"', '"cheques"')
-    assert "checks: the key is missing" in message(broken)
-    broken = write_result_folder(tmp_path / "json", small)
-    (broken / "summary.json").write_text("{", encoding="utf-8")
-    assert "can't be read" in message(broken)
-    broken = write_result_folder(tmp_path / "list", small)
-    (broken / "summary.json").write_text("[]", encoding="utf-8")
-    assert "holds list, expected an object" in message(broken)
-    broken = write_result_folder(tmp_path / "table", small)
-    (broken / "metrics" / "edges.parquet").unlink()
-    assert "edges.parquet: the file is missing" in message(broken)
-    broken = write_result_folder(tmp_path / "cut", small)
-    file = broken / "metrics" / "workers.parquet"
-    file.write_bytes(file.read_bytes()[:50])
-    assert "workers.parquet: can't be read" in message(broken)
-    broken = write_result_folder(tmp_path / "column", small)
-    file = broken / "metrics" / "timeline.parquet"
-    pl.read_parquet(file).drop("busy_mean").write_parquet(file)
-    assert "busy_mean: the column is missing" in message(broken)
