@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from jsm.job import ClientID, JobID, JobView, TubeName
 from jsm.reservations import ClientResvEntry, Reservation
+from jsm.statistics import ProcessValue
 
 
 class ClientStates(NamedTuple):
@@ -180,7 +181,7 @@ class JSM(Protocol):
     def get_stats_tube_as_yaml(self, now: int, tube: TubeName) -> bytes:
         """The body of beanstalkd's answer to `stats-tube`. O(1). Raises `UnknownTubeError`."""
 
-    def get_stats_as_yaml(self, now: int, process: Mapping[str, int | str] | None = None) -> bytes:
+    def get_stats_as_yaml(self, now: int, process: Mapping[str, ProcessValue] | None = None) -> bytes:
         """The body of beanstalkd's answer to `stats`. O(1).
 
         `process` gives what the machine can't know (connections, pid, journal …; `jsm.statistics.PROCESS_KEYS`).

@@ -43,6 +43,7 @@ from jsm.states import BURIED, DELAYED, LIVE_STATES, READY, RESERVED, JobState, 
 from jsm.statistics import (
     COMMAND_NAMES,
     MachineStatistics,
+    ProcessValue,
     TubeStatistics,
     format_stats,
     format_stats_job,
@@ -531,7 +532,7 @@ class Machine:
         )
         return format_stats_tube(now, statistics, self._state.units_per_second)
 
-    def get_stats_as_yaml(self, now: int, process: Mapping[str, int | str] | None = None) -> bytes:
+    def get_stats_as_yaml(self, now: int, process: Mapping[str, ProcessValue] | None = None) -> bytes:
         """The answer to `stats`; see `jsm.interface.JSM.get_stats_as_yaml`."""
         self._check_now(now)
         state = self._state

@@ -292,7 +292,7 @@ def test_a_pause_shows_until_a_tick_ends_it() -> None:
     shown = [lines_of(format_stats_tube(112 + d, TUBE, 1)) for d in (-1, 0, 1)]
     assert [line["pause"] for line in shown] == ["12", "12", "12"]
     assert [line["pause-time-left"] for line in shown] == ["1", "0", "0"]
-    unpaused = lines_of(format_stats_tube(0, TUBE._replace(pause_ends_at=None), 1))
+    unpaused = lines_of(format_stats_tube(0, TUBE._replace(pause_seconds=0, pause_ends_at=None), 1))
     assert (unpaused["pause"], unpaused["pause-time-left"]) == ("0", "0")
 
 
