@@ -275,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a thousandth of the sizes, to try the tables")
     options = parser.parse_args(arguments)
     quick: dict[str, Any] = {"sizes": (10, 100), "tubes": 100, "waiting": 10, "calls": 10, "rounds": 1}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     report = {
         "command": "python -m tests.benchmarks.complexity" + (" --quick" if options.quick else ""),
         "commit": commit.stdout.strip() or "unknown",
