@@ -142,9 +142,13 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _print(form: DiagramFormat, content: bytes) -> None:
-    if form is DiagramFormat.PNG and sys.stdout.isatty():
+    if form is DiagramFormat.PNG and _is_terminal():
         _refuse("--format png: a terminal can't show it; give --out FILE, or send it down a pipe")
     typer.echo(content, nl=False)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _refuse(message: str) -> NoReturn:

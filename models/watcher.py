@@ -2,7 +2,7 @@
 
 The watcher sees records only. It keeps, for every live job, where it is in the graph and in which tube;
 nothing of a deleted job. A record costs about a quarter of a microsecond in `consume`
-(`tests/benchmarks/`), which a simulation calls with a few thousand at a time.
+(`tests/benchmarks/bench_watcher.py`), which a simulation calls with a few thousand at a time.
 
 The rules, by name, and what they come from (INVARIANTS section 1):
 
