@@ -131,7 +131,9 @@ def test_readers_settings_and_the_day_do_not_show() -> None:
     import matplotlib
 
     plain = svg_bytes()
-    with matplotlib.rc_context({"font.size": 30, "font.family": "serif", "lines.linewidth": 9, "svg.fonttype": "none"}):
+    with matplotlib.rc_context(
+        {"font.size": 30, "font.family": "serif", "savefig.bbox": "tight", "svg.fonttype": "none"}
+    ):
         assert svg_bytes() == plain
     assert b"<dc:date>" not in plain
 

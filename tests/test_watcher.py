@@ -255,12 +255,15 @@ def test_a_watcher_goes_on_from_a_snapshot() -> None:
     machine.reserve_job(2, 1, "c")
     machine.delete(3, "c")
     later = TransitionWatcher.from_snapshot(machine.machine.snapshot())
+    restored = TransitionWatcher.from_snapshot(machine.machine.snapshot())
     relay.watcher = later
     machine.release(1, "c")
     machine.tick(6)
     machine.put(6, priority=0, delay_seconds=0, ttr_seconds=9, body=b"", tube="t")
     assert later.report().checked == 3
     assert later.report().live[JobState.READY] == 3
+    with pytest.raises(TransitionViolation, match="ids_strictly_increase"):
+        restored.consume(rows("6 2 3 t new put ready"))  # the id of the deleted job
 
 
 def test_refusals_are_counted_by_operation_kind_and_state() -> None:
