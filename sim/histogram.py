@@ -28,17 +28,16 @@ RUN_BITS = 10
 BUCKET_BITS = 6
 """Of the histograms by bucket of time: a quantile is within 1/128 of the true value."""
 
-_EXACT_FLOATS = 2**53  # integers below it are floats exactly
 _SAFE = 2**62  # a sum that stays below it never leaves int64
 
 
 def bin_of(values: Integers, *, bits: int) -> Integers:
     """The bins of non-negative values; bins are in the values' order."""
-    shift = np.frexp(values.astype(np.float64))[1].astype(np.int64)  # the bit length
+    # frexp gives the bit length. A value past 2^53 may be rounded up to a power of two: its 53 highest bits are ones, so
+    # it is in the last bin below that power, and the wider shift gives the same number.
+    shift = np.frexp(values.astype(np.float64))[1].astype(np.int64)
     shift -= bits + 1
     np.maximum(shift, 0, out=shift)
-    if len(values) and values.max() >= _EXACT_FLOATS:  # may be rounded up to the next power of two: take it back
-        shift -= (shift > 0) & ((values >> shift) < (1 << bits))
     bins: Integers = values >> shift
     shift <<= bits
     bins += shift

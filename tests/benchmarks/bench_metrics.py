@@ -11,6 +11,7 @@ import argparse
 import gc
 import importlib
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -160,7 +161,7 @@ def report(*, quick: bool) -> str:
     lines = [
         "# What metrics cost",
         "",
-        f"`{COMMAND}`, seed {SEED}, {python_implementation()} {python_version()}, numpy {np.__version__}, "
+        f"`{COMMAND}` at commit {_commit()}, seed {SEED}, {python_implementation()} {python_version()}, numpy {np.__version__}, "
         f"{architecture()}; processor time, best of {rounds}.",
         "",
         "| `Metrics.consume` | ns a record |",
@@ -176,6 +177,12 @@ def report(*, quick: bool) -> str:
     lines += ["", "| histogram | ns a value |", "| --- | ---: |"]
     lines += [f"| {name} | {cost:.0f} |" for name, cost in histograms(count * 3000, rounds)]
     return "\n".join(lines) + "\n"
+
+
+def _commit() -> str:
+    """The commit that is measured."""
+    command = ("git", "rev-parse", "--short", "HEAD")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
