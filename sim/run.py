@@ -204,7 +204,9 @@ class _Drain:
         counts = self._machine.count_jobs()
         active = counts[JobState.READY] + counts[JobState.DELAYED] + counts[JobState.RESERVED]
         if active and self._unwatched:
-            active -= sum(self._machine.count_jobs(tube)[JobState.READY] for tube in self._unwatched)
+            for tube in self._unwatched:
+                stuck = self._machine.count_jobs(tube)
+                active -= stuck[JobState.READY] + stuck[JobState.DELAYED]
         if not active:
             self._driver.stop()
 

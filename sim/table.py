@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,24 +20,32 @@ _EVENTS: Final = ("reserves", "timeouts", "releases", "buries", "kicks", "touche
 
 def print_summary(summary: Mapping[str, Any], run: Mapping[str, Any], out: Path) -> None:
     """Print what `summary.json` and `run.json` hold to standard output, and where the files are."""
-    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
-    console.width = min(console.width, _COLUMNS_MAX) if console.is_terminal else _COLUMNS
-    console.print(Text(_plain(summary["description"]), style="bold"))
-    console.print(_plain(_what_was_run(summary)))
-    console.print()
-    console.print(_rows(list(_numbers(summary))))
-    console.print()
-    console.print(_latencies(summary))
-    console.print()
-    console.print(_rows([*_checks(summary), *_speed(run), *_notes(summary), *_files(out)]))
+    _print(
+        Text(_plain(summary["description"]), style="bold"),
+        _plain(_what_was_run(summary)),
+        "",
+        _rows(list(_numbers(summary))),
+        "",
+        _latencies(summary),
+        "",
+        _rows([*_checks(summary), *_speed(run), *_notes(summary), *_files(out)]),
+    )
 
 
 def print_scenarios(scenarios: Mapping[str, str], default: str) -> None:
     """Print the bundled scenarios, by name, with their descriptions."""
+    rows = [(name, f"{text} (run when none is named)" if name == default else text) for name, text in scenarios.items()]
+    _print(_rows(rows))
+
+
+def _print(*parts: RenderableType) -> None:
+    """Print to standard output: as wide as a terminal, but not too wide; 80 columns and no colours into a file."""
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     console.width = min(console.width, _COLUMNS_MAX) if console.is_terminal else _COLUMNS
-    rows = [(name, f"{text} (run when none is named)" if name == default else text) for name, text in scenarios.items()]
-    console.print(_rows(rows))
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def _what_was_run(summary: Mapping[str, Any]) -> str:
@@ -73,7 +81,7 @@ def _latencies(summary: Mapping[str, Any]) -> Table:
         everything = summary[key]
         classes = everything["by_class"]
         table.add_row(title, *_latency_cells(everything))
-        for name, row in classes.items():
+        for name, row in classes.items() if len(classes) > 1 else ():  # the only class is everything
             table.add_row(f"  {name}", *_latency_cells(row), style="dim")
     return table
 

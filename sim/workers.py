@@ -216,9 +216,9 @@ class Worker:
     def _fail(self, job_id: JobID) -> Outcome:
         failure, driver = self._pool.failure, self._context.driver
         assert failure is not None
-        failures = self._context.book.fail(job_id)
         try:
             view = driver.machine.get_job(job_id, now=driver.env.now)
+            failures = self._context.book.fail(job_id)
             if self._pool.max_attempts is not None and view.reserves >= self._pool.max_attempts:
                 return self._bury(job_id, None)
             match failure.policy:
