@@ -38,6 +38,7 @@ ABOUT_THE_WHOLE = {
     "lockstep",
     "packaging",
     "readme",
+    "refusals",
     "representations",
     "seed_map",
     "stateful",
