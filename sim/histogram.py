@@ -33,8 +33,8 @@ _SAFE = 2**62  # a sum that stays below it never leaves int64
 
 def bin_of(values: Integers, *, bits: int) -> Integers:
     """The bins of non-negative values; bins are in the values' order."""
-    # frexp gives the bit length. A value past 2^53 may be rounded up to a power of two: its 53 highest bits are ones, so
-    # it is in the last bin below that power, and the wider shift gives the same number.
+    # frexp gives the bit length. A value past 2^53 may be rounded up to a power of two: its 53 highest bits are ones,
+    # so it is in the last bin below that power, and the wider shift gives the same number.
     shift = np.frexp(values.astype(np.float64))[1].astype(np.int64)
     shift -= bits + 1
     np.maximum(shift, 0, out=shift)

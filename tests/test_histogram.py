@@ -141,8 +141,10 @@ def test_rows_are_histograms_of_their_own_and_merge_in_pairs(pairs: list[tuple[i
         [],
     ]
     assert [_row_facts(rows, row) for row in range(8)] == [_list_facts(values) for values in merged]
-    rows.record(np.array([5], np.int64), np.array([130], np.int64))  # nothing of the row's former values is left
-    assert _row_facts(rows, 5) == _list_facts([130])
+    rows.record(
+        np.array([5, 5], np.int64), np.array([130, 140], np.int64)
+    )  # nothing is left of the row's former values
+    assert _row_facts(rows, 5) == _list_facts([130, 140])
     rows.merge_down(1)
     assert _row_facts(rows, 0) == _list_facts(merged[0] + merged[1])
 

@@ -161,8 +161,8 @@ def report(*, quick: bool) -> str:
     lines = [
         "# What metrics cost",
         "",
-        f"`{COMMAND}` at commit {_commit()}, seed {SEED}, {python_implementation()} {python_version()}, numpy {np.__version__}, "
-        f"{architecture()}; processor time, best of {rounds}.",
+        f"`{COMMAND}` at commit {_commit()}, seed {SEED}, {python_implementation()} {python_version()}, "
+        f"numpy {np.__version__}, {architecture()}; processor time, best of {rounds}.",
         "",
         "| `Metrics.consume` | ns a record |",
         "| --- | ---: |",
