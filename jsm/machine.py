@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jsm._heap import ID_BITS, ID_MASK, KeyHeap
@@ -52,7 +53,7 @@ from jsm.statistics import (
 from jsm.transitions import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from jsm._tube import Tube
     from jsm.records import TransitionObserver
@@ -142,7 +143,7 @@ class Machine:
         state = self._state
         self._check_now(now)
         check_put_numbers(priority, delay_seconds, ttr_seconds)
-        home = state.tubes.get(tube)
+        home = state.tubes.get(tube) if type(tube) is str else None
         if home is None:
             check_tube_name(tube)
         if type(body) is not bytes or len(body) > state.max_job_size:
@@ -476,8 +477,8 @@ class Machine:
     def check_client_state(self, client_ids: Iterable[ClientID], *, now: int | None = None) -> ClientStates:
         """Partition client ids; see `jsm.interface.JSM.check_client_state`."""
         now = self._instant(now)
-        if isinstance(client_ids, str):
-            raise BadValueError("client_ids", client_ids, "a sequence of client ids, not one string")
+        if isinstance(client_ids, str) or not isinstance(client_ids, Iterable):
+            raise BadValueError("client_ids", client_ids, "a sequence of client ids")
         states = ClientStates([], [], [])
         for client_id in client_ids:
             check_client_id(client_id)
@@ -558,7 +559,7 @@ class Machine:
         """Count a command that the machine can't see; see `jsm.interface.JSM.count_command`."""
         if self._stopped:
             raise StoppedError
-        if name not in self._state.commands:
+        if type(name) is not str or name not in self._state.commands:
             raise BadValueError("name", name, f"one of {', '.join(COMMAND_NAMES)}")
         self._state.commands[name] += 1
 

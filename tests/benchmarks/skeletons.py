@@ -7,9 +7,8 @@ simulator does, so that the waits of `bare` must equal those of a simulation who
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simpy
 from simpy.events import Event
@@ -17,6 +16,9 @@ from simpy.events import Event
 from sim.distributions import Exponential, units_sampler
 from sim.driver import UnitEnvironment
 from sim.streams import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 UNITS_PER_SECOND = 1_000_000
 
