@@ -127,6 +127,7 @@ def _run(
         progress.begin(planned_end=simulation.planned_end(), units_per_second=scenario.run.units_per_second)
         started = time.perf_counter()
         simulation.run()
+        interrupts.raise_again()
         wall_seconds = time.perf_counter() - started
         result, info = simulation.result(), simulation.info(interrupted=interrupts.came)
         facts = run_facts(result, command=_command(wish), wall_seconds=wall_seconds)

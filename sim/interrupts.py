@@ -14,10 +14,11 @@ class Interrupts:
     Only the main thread may enter it.
     """
 
-    __slots__ = ("_before", "_stop", "came")
+    __slots__ = ("_before", "_stop", "again", "came")
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self.came = False
+        self.again = False
         self._stop = stop
         self._before: list[Any] = []
 
@@ -33,6 +34,12 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.came:
+            self.again = True
             raise KeyboardInterrupt
         self.came = True
         self._stop()
+
+    def raise_again(self) -> None:
+        """Raise `KeyboardInterrupt` when a second one came: SimPy keeps what is raised inside a process to itself."""
+        if self.again:
+            raise KeyboardInterrupt

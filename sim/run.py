@@ -96,10 +96,9 @@ class Simulation:
             self.driver.run(self._horizon())
         except Exception:
             self._buffer.flush()  # a watcher that knows what went wrong first says so
-            for process in (*working, *arrivals):
-                if process.triggered and isinstance(process.value, Exception):
-                    raise process.value from None  # the error itself: SimPy fails to copy some
+            _raise_failure(working, arrivals)
             raise
+        _raise_failure(working, arrivals)  # of the last step: a stopped run asks SimPy for no more
         for worker in self.workers:
             worker.finish(self.env.now)
         self._buffer.flush()
@@ -265,6 +264,13 @@ def _unwatched(
     """The tubes that jobs are put into and nobody watches."""
     watched = {tube for tubes in watched_tubes.values() for tube in tubes}
     return [TubeName(tube) for tube in produced_tubes(scenario, traces) if tube not in watched]
+
+
+def _raise_failure(*groups: Sequence[Process]) -> None:
+    """Raise what a process failed with, if one did: the error itself, since SimPy raises a copy and fails to copy some."""
+    for process in (process for group in groups for process in group):
+        if process.triggered and isinstance(process.value, BaseException):
+            raise process.value from None
 
 
 def _ignore(*_: object) -> None:

@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE, Popen, run
 from typing import Any
@@ -178,7 +180,7 @@ def test_an_illegal_transition_ends_the_run_with_1_and_says_which(
     if traced:
         monkeypatch.setattr("sim.run._Tee", lambda *parts: _Liar(_TEE(*parts)))
     else:
-        monkeypatch.setitem(Simulation.__init__.__kwdefaults__, "make_machine", _LyingMachine)
+        monkeypatch.setattr("sim.run.Simulation", partial(Simulation, make_machine=_LyingMachine))
     assert simulate("drain", "--set", "workers.count=1", "--no-plots", *(["--trace"] if traced else [])) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -243,12 +245,28 @@ def test_a_second_interrupt_ends_at_once_and_leaves_nothing(monkeypatch: pytest.
     assert list(Path().rglob("*")) == []
 
 
+@pytest.mark.parametrize(("signals", "kept"), [(1, True), (2, False)])
+def test_interrupts_while_results_are_written(signals: int, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = results.write_table
+
+    def interrupted(path: Path, table: Any) -> None:
+        if path.name == "edges.parquet":
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGINT)
+        true(path, table)
+
+    monkeypatch.setattr(results, "write_table", interrupted)
+    assert simulate("drain", "--no-plots", "--quiet") == 130
+    assert Path("out/drain/report.html").exists() is kept
+    assert [path.name for path in Path("out").iterdir()] == (["drain"] if kept else [])
+
+
 def test_a_process_that_is_interrupted_ends_with_130(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with Popen([*SCRIPT, *LONG, "--trace"], env=environment, stdout=PIPE, stderr=PIPE, text=True) as process:
         trace = tmp_path / f".steady.trace-{process.pid}"
         while not (trace.exists() and trace.stat().st_size) and process.poll() is None:
-            pass  # the trace grows as soon as the run goes
+            time.sleep(0.02)  # the trace grows as soon as the run goes
         process.send_signal(signal.SIGINT)
         shown, complaint = process.communicate(timeout=60)
     assert process.returncode == 130, complaint
