@@ -267,7 +267,7 @@ def _unwatched(
 
 
 def _raise_failure(*groups: Sequence[Process]) -> None:
-    """Raise what a process failed with, if one did: the error itself, since SimPy raises a copy and fails to copy some."""
+    """Raise what a process failed with, if one did: the error itself, since SimPy raises a copy, or fails to."""
     for process in (process for group in groups for process in group):
         if process.triggered and isinstance(process.value, BaseException):
             raise process.value from None
