@@ -60,6 +60,7 @@ test-all: setup
 	$(PYTEST) -n $(JOBS)
 
 bench: setup
+	$(PYTEST) tests/benchmarks --benchmark-only
 	set -e; for file in tests/benchmarks/bench_*.py; do $(PY) -m tests.benchmarks.$$(basename $$file .py); done
 
 check: setup
