@@ -94,7 +94,7 @@ def study(
     jobs = 0
     for replication in range(replications):
         result = _run(scenario, replication, make_machine)
-        jobs += result.timeline_jobs if hasattr(result, "timeline_jobs") else _puts(result)
+        jobs += _puts(result)
         samples.append(_sample(result, expect))
         for name, histogram in (("wait", result.wait[ALL_CLASSES]), ("sojourn", result.total[ALL_CLASSES])):
             pooled.setdefault(name, Histogram()).merge(histogram)
