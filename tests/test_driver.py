@@ -148,6 +148,23 @@ def test_sooner_timer_is_not_forgotten_for_a_later_one_nor_the_later_for_the_soo
     assert bench.run() == [30, 50, 100]
 
 
+def test_stale_wake_up_arms_nothing_again() -> None:
+    bench = Bench()
+    armed: list[int] = []
+    arm = bench.driver._arm
+
+    def note(due: int) -> None:
+        armed.append(due)
+        arm(due)
+
+    bench.driver._arm = note  # type: ignore[method-assign]
+    bench.put(delay=5)
+    bench.put(delay=3)
+    bench.put(delay=8)
+    assert bench.run() == [30, 50, 80]
+    assert armed == [50, 30, 50, 80]  # two wake-ups for 50; only the first of them leads to one for 80
+
+
 def test_touch_moves_the_tick_and_the_old_one_does_not_come() -> None:
     bench = Bench()
     job = bench.put(ttr=3)
@@ -196,6 +213,16 @@ def test_closed_client_gets_no_answer_and_its_job_goes_to_the_next() -> None:
     bench.run(until=100)
     assert bench.answers == [(6, BOB, ReservationStatus.MATCHED), (8, ANN, ReservationStatus.MATCHED)]
     assert [record.trigger for record in bench.records] == ["put", "reserve", "close", "reserve"]
+    assert bench.driver._waits == {}
+
+
+def test_closed_client_leaves_no_event_behind() -> None:
+    bench = Bench()
+    bench.ask(ANN)
+    bench.driver.close(ANN)
+    assert bench.driver._waits == {}
+    assert bench.run(until=100) == []
+    assert bench.answers == []
 
 
 def test_horizon_is_not_played_and_the_instant_before_it_is() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sim.run_result import Outcome
-from tests.simulated import Recorder, at_start, every, pool, recorded, scenario
+from tests.simulated import SECOND, Recorder, at_start, every, pool, recorded, scenario
 
 RELEASE = {"kind": "release", "backoff_seconds": 2, "backoff_factor": 2.0, "backoff_max_seconds": 7}
 
@@ -89,6 +89,7 @@ def test_bury_leaves_the_job_buried_and_the_run_ends() -> None:
     assert recorder.steps() == [(0, 1, "put"), (0, 1, "reserve"), (1, 1, "bury")]
     assert outcomes == {Outcome.FAILED: 1}
     assert result.left == {"ready": 0, "delayed": 0, "reserved": 0, "buried": 1}
+    assert result.ended_at == SECOND
     bury = next(command for command in recorder.commands if command.op == "bury")
     assert bury.args["priority"] == 3
 
@@ -169,9 +170,11 @@ def test_worker_gives_up_exactly_at_the_ttr(work: float, done: bool) -> None:
     assert [worker.busy for worker in result.workers] == [3_500_000]
 
 
-def test_work_that_ends_with_the_ttr_finds_the_job_ready_and_deletes_it() -> None:
-    # What is due comes first, so the job is back by then; anyone may delete a ready job.
-    recorder, outcomes, _ = _run(producers=at_start(ttr_seconds=3), workers=pool(3.0))
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_work_that_ends_with_the_ttr_finds_the_job_ready_and_deletes_it(gives_up: bool) -> None:
+    # What is due comes first, so the job is back by then; anyone may delete a ready job. The work is done, so a
+    # worker that gives up at the ttr has nothing to give up.
+    recorder, outcomes, _ = _run(producers=at_start(ttr_seconds=3), workers=pool(3.0, gives_up_at_ttr=gives_up))
     assert recorder.steps()[2:] == [(3, 1, "ttr-expired"), (3, 1, "delete")]
     assert outcomes == {Outcome.DONE: 1}
 
