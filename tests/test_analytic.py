@@ -11,17 +11,12 @@ import pytest
 
 from jsm.limits import PRIORITY_MAX
 from jsm.machine import Machine
-from tests.analytic import CASES, Study, study
+from tests.analytic import CASES
+from tests.validation import FULL, SCENARIOS, full_study, report, study_for
 
-SCENARIOS = {
-    "mm1_rho0.8": "mm1",
-    "mm4_rho0.8": "mm4",
-    "mg1_lognormal_cv2_rho0.8": "mg1-lognormal",
-    "mm1_prio3_nonpreemptive": "priorities",
-    "ttr_exp_repeat_different": "ttr-retry",
-    "drain_100_jobs_5_workers": "drain",
-}
 ELSEWHERE = ("erlangA_mm4_M", "machine_repair_N10_c3")  # impatient and waiting producers are no part of scenarios yet
+
+REPLICATIONS = 24
 
 # Simulated seconds after the warm-up, and the warm-up. The slowest queue, M/M/1 at 0.8, forgets its start with a
 # time constant of 1/(1 - sqrt(0.8))^2 = 90 s, the lognormal one more slowly.
@@ -32,26 +27,6 @@ SHORT = {
     "mm1_prio3_nonpreemptive": (3_000, 1_000),
     "ttr_exp_repeat_different": (400, 50),
 }
-FULL = {
-    "mm1_rho0.8": (350_000, 1_000),
-    "mm4_rho0.8": (170_000, 500),
-    "mg1_lognormal_cv2_rho0.8": (220_000, 5_000),
-    "mm1_prio3_nonpreemptive": (120_000, 2_000),
-    "ttr_exp_repeat_different": (6_000, 100),
-}
-REPLICATIONS = 24
-
-
-def _study(case_id: str, seconds: tuple[int, int] | None, *more: str, replications: int = 24, **how: Any) -> Study:
-    overrides: list[str] = []
-    if seconds is not None:
-        measured, warmup = seconds
-        overrides += [
-            f"run.duration_seconds={float(measured + warmup)}",
-            f"run.warmup_seconds={float(warmup)}",
-            "run.stop=duration",
-        ]
-    return study(case_id, SCENARIOS[case_id], replications=replications, overrides=[*overrides, *more], **how)
 
 
 def test_every_case_is_compared_or_named_as_not_yet_possible() -> None:
@@ -60,16 +35,16 @@ def test_every_case_is_compared_or_named_as_not_yet_possible() -> None:
 
 @pytest.mark.parametrize("case_id", SHORT)
 def test_short_runs_agree(case_id: str) -> None:
-    made = _study(case_id, SHORT[case_id])
+    made = study_for(case_id, SHORT[case_id], REPLICATIONS)
     assert made.disagreements == []
     compared = {comparison.name.split(" ")[0] for comparison in made.comparisons}
     assert compared & {"wq_mean", "wq", "completion_mean"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case_id", FULL)
+@pytest.mark.parametrize("case_id", [case_id for case_id, seconds in FULL.items() if seconds is not None])
 def test_full_runs_agree_with_narrow_intervals(case_id: str) -> None:
-    made = _study(case_id, FULL[case_id], replications=REPLICATIONS)
+    made = full_study(case_id)
     assert made.disagreements == []
     lognormal = case_id.startswith("mg1")
     wide = [line for line in made.wider_than(0.10 if lognormal else 0.03) if "quantile 0.999" not in line]
@@ -78,10 +53,19 @@ def test_full_runs_agree_with_narrow_intervals(case_id: str) -> None:
 
 
 def test_drain_takes_as_long_as_it_should_in_mean_and_variance() -> None:
-    made = _study("drain_100_jobs_5_workers", None, replications=400)
+    made = full_study("drain_100_jobs_5_workers")
     assert [comparison.name for comparison in made.comparisons] == ["makespan_mean", "makespan_var"]
     assert made.disagreements == []
     assert made.wider_than(0.03, names="makespan_mean") == []
+
+
+def test_report_names_every_comparison() -> None:
+    made = study_for("drain_100_jobs_5_workers", None, 20)
+    text = report({"drain_100_jobs_5_workers": made}, "0123abc")
+    assert "| makespan_mean | 21.283 |" in text
+    assert "| makespan_var |" in text
+    assert "2,000 jobs" in text
+    assert "at commit 0123abc, seed 1" in text
 
 
 # ------------------------------------------------------------------ planted faults
@@ -101,7 +85,7 @@ class LastInFirstOut(Machine):
 
 
 def test_last_in_first_out_is_noticed_by_the_quantiles_alone() -> None:
-    made = _study("mm1_rho0.8", SHORT["mm1_rho0.8"], make_machine=LastInFirstOut)
+    made = study_for("mm1_rho0.8", SHORT["mm1_rho0.8"], REPLICATIONS, make_machine=LastInFirstOut)
     wrong = {line.split(":")[0] for line in made.disagreements}
     assert {"wait quantile 0.5", "wait quantile 0.99"} <= wrong
     assert "wq_mean" not in wrong
@@ -109,15 +93,16 @@ def test_last_in_first_out_is_noticed_by_the_quantiles_alone() -> None:
 
 
 def test_slower_service_is_noticed() -> None:
-    made = _study("mm4_rho0.8", (3_000, 200), "workers.service.mean_seconds=1.05")
+    made = study_for("mm4_rho0.8", (3_000, 200), REPLICATIONS, "workers.service.mean_seconds=1.05")
     wrong = {line.split(":")[0] for line in made.disagreements}
     assert {"utilisation", "wq_mean", "sojourn_mean"} <= wrong
 
 
 def test_swapped_priorities_are_noticed() -> None:
-    made = _study(
+    made = study_for(
         "mm1_prio3_nonpreemptive",
         SHORT["mm1_prio3_nonpreemptive"],
+        REPLICATIONS,
         "producers.urgent.priority=2",
         "producers.patient.priority=0",
     )
@@ -126,11 +111,13 @@ def test_swapped_priorities_are_noticed() -> None:
 
 
 def test_ttr_that_is_off_by_one_second_is_noticed() -> None:
-    made = _study("ttr_exp_repeat_different", SHORT["ttr_exp_repeat_different"], "producers.ttr_seconds=3")
+    made = study_for(
+        "ttr_exp_repeat_different", SHORT["ttr_exp_repeat_different"], REPLICATIONS, "producers.ttr_seconds=3"
+    )
     wrong = {line.split(":")[0] for line in made.disagreements}
     assert {"p_timeout_per_attempt", "attempts_mean"} <= wrong
 
 
 def test_missing_worker_is_noticed_by_the_drain() -> None:
-    made = _study("drain_100_jobs_5_workers", None, "workers.count=4", replications=50)
+    made = study_for("drain_100_jobs_5_workers", None, 50, "workers.count=4")
     assert made.disagreements[0].startswith("makespan_mean")
