@@ -9,7 +9,10 @@ the probability ± the half-width of the share.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,16 @@ class Study:
         return [str(c) for c in self.comparisons if c.name.startswith(names) and c.relative_half_width > relative]
 
 
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """What is kept of one run."""
+
+    jobs: int
+    sample: Sample
+    wait: Histogram
+    sojourn: Histogram
+
+
 def study(
     case_id: str,
     scenario_name: str,
@@ -85,20 +98,22 @@ def study(
     replications: int,
     overrides: Sequence[str] = (),
     make_machine: Callable[..., Machine] = Machine,
+    processes: int = 1,
 ) -> Study:
-    """Simulate a bundled scenario, with overrides, against a case."""
+    """Simulate a bundled scenario, with overrides, against a case; `processes` change nothing in the result."""
     scenario = load_scenario(scenario_name, overrides)
-    expect = CASES[case_id]["expect"]
-    samples: list[Sample] = []
-    pooled: dict[str, Histogram] = {}
-    jobs = 0
-    for replication in range(replications):
-        result = _run(scenario, replication, make_machine)
-        jobs += _puts(result)
-        samples.append(_sample(result, expect))
-        for name, histogram in (("wait", result.wait[ALL_CLASSES]), ("sojourn", result.total[ALL_CLASSES])):
-            pooled.setdefault(name, Histogram()).merge(histogram)
-    return Study(tuple(_comparisons(samples, pooled, scenario)), jobs)
+    replicate = partial(_replicate, case_id, scenario, make_machine)
+    if processes == 1:
+        runs = [replicate(number) for number in range(replications)]
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            runs = list(pool.map(replicate, range(replications)))
+    pooled = {"wait": Histogram(), "sojourn": Histogram()}
+    for run in runs:
+        pooled["wait"].merge(run.wait)
+        pooled["sojourn"].merge(run.sojourn)
+    samples = [run.sample for run in runs]
+    return Study(tuple(_comparisons(samples, pooled, scenario)), sum(run.jobs for run in runs))
 
 
 def share_up_to(histogram: Histogram, value: float) -> float:
@@ -118,21 +133,18 @@ def zeros_of(histogram: Histogram) -> int:
     return int(histogram._counts[0])
 
 
-def _run(scenario: Scenario, replication: int, make_machine: Callable[..., Machine]) -> RunResult:
+def _replicate(case_id: str, scenario: Scenario, make_machine: Callable[..., Machine], replication: int) -> Replication:
     simulation = Simulation(scenario, replication=replication, make_machine=make_machine)
     simulation.run()
     result = simulation.result()
     if not result.holds:
         raise AssertionError([check for check in result.checks if not check.holds])
-    return result
+    sample = dict(_values(result, CASES[case_id]["expect"]))
+    return Replication(_puts(result), sample, result.wait[ALL_CLASSES], result.total[ALL_CLASSES])
 
 
 def _puts(result: RunResult) -> int:
     return sum(count for edge, count in result.edges.items() if edge.source is JobState.NEW)
-
-
-def _sample(result: RunResult, expect: dict[str, Any]) -> Sample:
-    return dict(_values(result, expect))
 
 
 def _values(result: RunResult, expect: dict[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]:

@@ -11,7 +11,7 @@ import pytest
 
 from jsm.limits import PRIORITY_MAX
 from jsm.machine import Machine
-from tests.analytic import CASES
+from tests.analytic import CASES, study
 from tests.validation import FULL, SCENARIOS, full_study, report, study_for
 
 ELSEWHERE = ("erlangA_mm4_M", "machine_repair_N10_c3")  # impatient and waiting producers are no part of scenarios yet
@@ -57,6 +57,11 @@ def test_drain_takes_as_long_as_it_should_in_mean_and_variance() -> None:
     assert [comparison.name for comparison in made.comparisons] == ["makespan_mean", "makespan_var"]
     assert made.disagreements == []
     assert made.wider_than(0.03, names="makespan_mean") == []
+
+
+def test_processes_change_nothing() -> None:
+    alone, together = (study("drain_100_jobs_5_workers", "drain", replications=4, processes=n) for n in (1, 2))
+    assert alone == together
 
 
 def test_report_names_every_comparison() -> None:
