@@ -127,7 +127,7 @@ def test_an_observer_changes_nothing(seed: int) -> None:
 def test_a_body_of_any_bytes_is_repeated_exactly() -> None:
     notes = Notes()
     machine = ObservedMachine(observer=notes)
-    body = bytes(range(256))
+    body = b" \n" + bytes(range(256)) + b"\r\n "
     job_id = driver_of(machine).put(body=body)
     command = notes.records[-1]
     assert isinstance(command, CommandRecord)

@@ -1,5 +1,6 @@
 """Snapshot and restore: a twin that goes on exactly as the original, streams that are lazy, damage that is refused."""
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -203,6 +204,20 @@ def test_streams_are_lazy() -> None:
     writer.restore_jobs(record for record, _ in zip(half, range(250), strict=False))
     assert fed == 251  # zip takes one more before it sees that the numbers end
     next(stream)
+
+
+def test_reading_many_jobs_takes_no_more_memory_than_reading_few() -> None:
+    peaks = []
+    for jobs in (100, 5_000):
+        machine = Machine()
+        d = driver_of(machine)
+        for _ in range(jobs):
+            d.put()
+        tracemalloc.start()
+        assert sum(1 for _ in machine.snapshot().snapshot_jobs()) == jobs
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2_000
 
 
 CHANGES = [good.call for good in good_calls() if good.call.op not in {
