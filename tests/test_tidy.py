@@ -31,11 +31,13 @@ LONGER_FILES = {
 """Files above `LINES_MAX`, with the reason why each is one idea all the same."""
 
 ABOUT_THE_WHOLE = {
+    "analytic",
     "cli",
     "complexity",
     "determinism",
     "door",
     "lockstep",
+    "nasa",
     "packaging",
     "readme",
     "refusals",
