@@ -21,34 +21,35 @@ class KeyHeap:
     A key that is removed below the top stays in the list as *stale* until it reaches the top, or until the stale
     are many and more than the live. Three things hold between calls: `keys` is a heap of the live and the stale,
     no key stands in it twice, and `keys[0]` is live. So `if heap.keys` tells whether there is a live key, and
-    `heap.keys[0]` is the lowest.
+    `heap.keys[0]` is the lowest. While nothing is stale, `heappush(heap.keys, key)` is a push and `heappop(heap.keys)`
+    a removal of the lowest: a job's common path does so and spares itself two calls in three.
     """
 
-    __slots__ = ("_stale", "keys")
+    __slots__ = ("keys", "stale")
 
     def __init__(self, keys: Iterable[int] = ()) -> None:
         self.keys = list(keys)
         heapify(self.keys)
-        self._stale: set[int] | None = None  # made when it is first needed: most heaps of idle tubes never do
+        self.stale: set[int] | None = None  # made when it is first needed: most heaps of idle tubes never do
 
     def __len__(self) -> int:
-        return len(self.keys) - len(self._stale) if self._stale else len(self.keys)
+        return len(self.keys) - len(self.stale) if self.stale else len(self.keys)
 
     def __iter__(self) -> Iterator[int]:
         """The live keys, in no useful order."""
-        stale = self._stale or ()
+        stale = self.stale or ()
         return (key for key in self.keys if key not in stale)
 
     def push(self, key: int) -> None:
         """Add a key that is not in the heap; one that is stale comes back to life and stands there once."""
-        if self._stale and key in self._stale:
-            self._stale.remove(key)
+        if self.stale and key in self.stale:
+            self.stale.remove(key)
         else:
             heappush(self.keys, key)
 
     def remove(self, key: int) -> None:
         """Remove a key that is in the heap."""
-        keys, stale = self.keys, self._stale
+        keys, stale = self.keys, self.stale
         if keys[0] == key:
             heappop(keys)
             if stale:
@@ -56,7 +57,7 @@ class KeyHeap:
                     stale.remove(heappop(keys))
             return
         if stale is None:
-            stale = self._stale = set()
+            stale = self.stale = set()
         stale.add(key)
         if len(stale) > STALE_MIN and 2 * len(stale) > len(keys):
             keys[:] = [key for key in keys if key not in stale]

@@ -6,7 +6,7 @@ hangs on one object is what lets a restore replace it at once.
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from jsm._client import Client
@@ -17,7 +17,7 @@ from jsm.job import JobID
 from jsm.limits import DEFAULT_TUBE, URGENT_PRIORITY_LIMIT
 from jsm.records import TransitionObserver, TransitionRecord
 from jsm.reservations import Reservation, ReservationStatus
-from jsm.states import BURIED, DELAYED, DELETED, NEW, READY, RESERVED, JobState, Trigger
+from jsm.states import DELAYED, DELETED, NEW, READY, RESERVED, JobState, Trigger
 from jsm.statistics import COMMAND_NAMES
 from jsm.transitions import TRANSITIONS
 
@@ -62,7 +62,6 @@ class State:
         self.pause_ends = KeyHeap()  # pause end, tube serial
         self.wait_deadlines = KeyHeap()  # deadline, ask number
         self.margins = KeyHeap()  # soonest expiry of a waiting holder, ask number
-        self.timers = (self.delays, self.expiries, self.pause_ends, self.wait_deadlines)
         self.margin_key = units_per_second << ID_BITS  # how far before its key a margin is due
         self.tube_named(DEFAULT_TUBE)  # type: ignore[arg-type]  # the one name that needs no caller
 
@@ -77,69 +76,31 @@ class State:
         target = TRANSITIONS[source].get(trigger)
         if target is None:
             raise IllegalTransitionError(job.id, source, trigger)
-        if source is not NEW:
-            self._take_out(job, source)
-        job.state = target
-        if target is DELETED:
-            del self.jobs[job.id]
-        else:
-            if target is READY:
-                job.key = job.priority << ID_BITS | job.id
-            elif target is BURIED:
-                job.buried_at = self.clock
-                job.key = self.next_bury_number << ID_BITS | job.id
-                self.next_bury_number += 1
-            else:
-                job.key = due << ID_BITS | job.id
-                if target is RESERVED:
-                    assert who is not None  # every trigger that leads here names the owner
-                    job.owner = self.clients[who]
-            self.put_in(job, target)
-        self.seq += 1
-        if self.observer is not None:
-            self.observer.transition(
-                _record(TransitionRecord, (self.seq, self.clock, job.id, job.tube.name, source, trigger, target, who))
-            )
-
-    def _take_out(self, job: Job, source: JobState) -> None:
-        """Remove a job from the heap and the timers of its state."""
         tube = job.tube
-        key = job.key
         if source is READY:
-            tube.ready.remove(key)
+            ready = tube.ready
+            if ready.stale or ready.keys[0] != job.key:
+                ready.remove(job.key)
+            else:
+                heappop(ready.keys)
             self.ready -= 1
             if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent -= 1
                 self.urgent -= 1
-            if self.matchable and not tube.ready.keys:
+            if self.matchable and not ready.keys:
                 self.matchable.pop(tube.serial, None)
         elif source is RESERVED:
-            owner = job.owner
-            assert owner is not None  # a reserved job has one
-            tube.reserved -= 1
-            self.expiries.remove(key)
-            held = owner.held.keys
-            if len(held) == 1:  # most clients hold one job: spare them the call
-                held.clear()
-            else:
-                owner.held.remove(key)
-            if owner.ask:
-                self.update_margin(owner)
-            job.owner = None
-        elif source is DELAYED:
-            self.delays.remove(key)
-            tube.delayed.remove(key)
-        else:
-            tube.buried.remove(key)
-            self.buried -= 1
-            job.buried_at = 0
-
-    def put_in(self, job: Job, target: JobState) -> None:
-        """Add a job, whose key and owner are set, to the heap and the timers of its state."""
-        tube = job.tube
-        key = job.key
+            self._take_from_owner(job)
+        elif source is not NEW:
+            self._take_out(job, source)
+        job.state = target
         if target is READY:
-            tube.ready.push(key)
+            key = job.key = job.priority << ID_BITS | job.id
+            ready = tube.ready
+            if ready.stale:
+                ready.push(key)
+            else:
+                heappush(ready.keys, key)
             self.ready += 1
             if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent += 1
@@ -147,23 +108,104 @@ class State:
             if tube.waiters.keys and tube.pause_ends_at is None:
                 self.matchable[tube.serial] = tube
         elif target is RESERVED:
-            owner = job.owner
-            assert owner is not None  # a reserved job has one
-            tube.reserved += 1
-            self.expiries.push(key)
-            held = owner.held.keys
-            if held:
-                owner.held.push(key)
-            else:
-                held.append(key)
-            if owner.ask:
-                self.update_margin(owner)
-        elif target is DELAYED:
-            self.delays.push(key)
-            tube.delayed.push(key)
+            assert who is not None  # every trigger that leads here names the owner
+            self._give_to_owner(job, self.clients[who], due)
+        elif target is DELETED:
+            del self.jobs[job.id]
         else:
-            tube.buried.push(key)
+            self._put_in(job, target, due)
+        self.seq += 1
+        if self.observer is not None:
+            self.observer.transition(
+                _record(TransitionRecord, (self.seq, self.clock, job.id, tube.name, source, trigger, target, who))
+            )
+
+    def _give_to_owner(self, job: Job, owner: Client, due: int) -> None:
+        """Add a job to what a client holds, until it expires at `due`."""
+        job.owner = owner
+        key = job.key = due << ID_BITS | job.id
+        job.tube.reserved += 1
+        expiries = self.expiries
+        if expiries.stale:
+            expiries.push(key)
+        else:
+            heappush(expiries.keys, key)
+        if owner.held.keys:
+            owner.held.push(key)
+        else:  # most clients hold one job at a time
+            owner.held.keys.append(key)
+        if owner.ask:
+            self.update_margin(owner)
+
+    def _take_from_owner(self, job: Job) -> None:
+        """Remove a reserved job from what its owner holds."""
+        owner = job.owner
+        assert owner is not None  # a reserved job has one
+        job.owner = None
+        key = job.key
+        job.tube.reserved -= 1
+        expiries = self.expiries
+        if expiries.stale or expiries.keys[0] != key:
+            expiries.remove(key)
+        else:
+            heappop(expiries.keys)
+        held = owner.held.keys
+        if len(held) == 1:
+            held.clear()
+        else:
+            owner.held.remove(key)
+        if owner.ask:
+            self.update_margin(owner)
+
+    def _take_out(self, job: Job, source: JobState) -> None:
+        """Remove a delayed or buried job from the heaps of its state."""
+        if source is DELAYED:
+            self.delays.remove(job.key)
+            job.tube.delayed.remove(job.key)
+        else:
+            job.tube.buried.remove(job.key)
+            self.buried -= 1
+            job.buried_at = 0
+
+    def _put_in(self, job: Job, target: JobState, due: int) -> None:
+        """Add a job that becomes delayed or buried to the heaps of its state."""
+        if target is DELAYED:
+            job.key = due << ID_BITS | job.id
+            self.delays.push(job.key)
+            job.tube.delayed.push(job.key)
+        else:
+            job.buried_at = self.clock
+            job.key = self.next_bury_number << ID_BITS | job.id
+            self.next_bury_number += 1
+            job.tube.buried.push(job.key)
             self.buried += 1
+
+    def index_jobs(self) -> None:
+        """Fill the empty heaps and counts from `jobs`, whose keys and owners are set: for a restore. O(n)."""
+        for job in self.jobs.values():
+            tube, key = job.tube, job.key
+            if job.state is READY:
+                tube.ready.keys.append(key)
+                self.ready += 1
+                if job.priority < URGENT_PRIORITY_LIMIT:
+                    tube.urgent += 1
+                    self.urgent += 1
+            elif job.state is RESERVED:
+                assert job.owner is not None  # a reserved job has one
+                job.owner.held.keys.append(key)
+                self.expiries.keys.append(key)
+                tube.reserved += 1
+            elif job.state is DELAYED:
+                tube.delayed.keys.append(key)
+                self.delays.keys.append(key)
+            else:
+                tube.buried.keys.append(key)
+                self.buried += 1
+        by_tube = [heap for tube in self.tubes.values() for heap in (tube.ready, tube.delayed, tube.buried)]
+        for heap in (*by_tube, *(client.held for client in self.clients.values()), self.delays, self.expiries):
+            heapify(heap.keys)
+        for client in self.waiting.values():
+            self.update_margin(client)
 
     def tube_named(self, name: TubeName) -> Tube:
         """The tube, made when it doesn't exist."""
@@ -214,7 +256,7 @@ class State:
         client.deadline_at = deadline_at
         client.waits_on = tubes = [self.tubes.get(name) or self.tube_named(name) for name in names]
         for tube in tubes:
-            tube.waiters.push(ask)
+            tube.waiters.keys.append(ask)  # a push: it is higher than all that came before
         self.waiting[ask] = client
         if deadline_at is not None:
             self.wait_deadlines.push(deadline_at << ID_BITS | ask)
@@ -224,16 +266,20 @@ class State:
     def end_wait(self, client: Client) -> None:
         """Take a client out of everything that its wait is in."""
         ask = client.ask
+        client.ask = 0
         del self.waiting[ask]
         if client.deadline_at is not None:
             self.wait_deadlines.remove(client.deadline_at << ID_BITS | ask)
-        client.ask = 0
         if client.margin:
             self.margins.remove(client.margin)
             client.margin = 0
         for tube in client.waits_on:
-            tube.waiters.remove(ask)
-            if not tube.waiters.keys:
+            waiters = tube.waiters
+            if waiters.stale or waiters.keys[0] != ask:
+                waiters.remove(ask)
+            else:
+                heappop(waiters.keys)
+            if not waiters.keys:
                 if self.matchable:
                     self.matchable.pop(tube.serial, None)
                 if not tube.watching:
@@ -266,6 +312,37 @@ class State:
         job.reserves += 1
         self.move(job, trigger, client.id, self.clock + job.ttr_seconds * self.units_per_second)
         return _answer(Reservation, (request_id, client.id, _MATCHED, job.id, job.body, None))
+
+    def end_delays(self, below: int) -> None:
+        """Make the delayed jobs ready whose keys lie below, in order of (ready instant, id)."""
+        keys = self.delays.keys
+        while keys and keys[0] < below:
+            self.move(self.jobs[keys[0] & ID_MASK], Trigger.DELAY_ELAPSED)
+
+    def end_pauses(self, below: int) -> None:
+        """End the pauses whose keys lie below."""
+        keys = self.pause_ends.keys
+        while keys and keys[0] < below:
+            self.end_pause(self.paused[keys[0] & ID_MASK])
+
+    def expire(self, below: int) -> None:
+        """Make the reserved jobs ready whose keys lie below, in order of (expiry, id): each counts a timeout."""
+        keys = self.expiries.keys
+        while keys and keys[0] < below:
+            job = self.jobs[keys[0] & ID_MASK]
+            assert job.owner is not None  # a reserved job has one
+            job.timeouts += 1
+            self.job_timeouts += 1
+            self.move(job, Trigger.TTR_EXPIRED, job.owner.id)
+
+    def answer_waiters(self, timer: KeyHeap, below: int, status: ReservationStatus) -> list[Reservation]:
+        """End the waits whose keys in a timer lie below, in the timer's order, with an answer without a job."""
+        answers = []
+        while timer.keys and timer.keys[0] < below:
+            client = self.waiting[timer.keys[0] & ID_MASK]
+            answers.append(Reservation(client.request_id, client.id, status))
+            self.end_wait(client)
+        return answers
 
     def match(self) -> list[Reservation]:
         """Serve waiting clients until no (waiting client, ready job) pair is left. O(w + log n) a client.

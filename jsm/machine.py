@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from jsm._heap import ID_BITS, ID_MASK, KeyHeap
+from jsm._heap import ID_BITS, ID_MASK
 from jsm._job import Job
 from jsm._state import State
 from jsm.errors import (
@@ -65,6 +65,9 @@ _QUEUED, _DEADLINE_SOON, _TIMEOUT = (
     ReservationStatus.DEADLINE_SOON,
     ReservationStatus.TIMEOUT,
 )
+
+_NO_JOB = JobID(0)
+_answer = tuple.__new__  # half the price of calling a named tuple's class
 
 
 class Machine:
@@ -141,7 +144,8 @@ class Machine:
     ) -> JobID:
         """Make a job; see `jsm.interface.JSM.put`."""
         state = self._state
-        self._check_now(now)
+        if self._stopped or type(now) is not int or now < state.clock:
+            self._check_now(now)
         check_put_numbers(priority, delay_seconds, ttr_seconds)
         home = state.tubes.get(tube) if type(tube) is str else None
         if home is None:
@@ -149,7 +153,8 @@ class Machine:
         if type(body) is not bytes or len(body) > state.max_job_size:
             body = self._checked_body(body)
         state.commands["put"] += 1
-        self._set_clock(now)
+        state.clock = now
+        state.changes += 1
         if home is None:
             home = state.tube_named(tube)
         job_id = state.next_job_id
@@ -165,14 +170,21 @@ class Machine:
 
     def delete(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """Remove a job; see `jsm.interface.JSM.delete`."""
-        now = self._instant(now)
-        check_job_and_client(job_id, client_id)
         state = self._state
+        if now is None:
+            now = state.clock
+        if self._stopped or type(now) is not int or now < state.clock:
+            self._check_now(now)
+        if type(job_id) is not int or type(client_id) is not str or not client_id:
+            check_job_and_client(job_id, client_id)
         state.commands["delete"] += 1
-        job = self._job(job_id)
+        job = state.jobs.get(job_id)
+        if job is None:
+            raise UnknownJobError(job_id)
         if job.owner is not None and job.owner.id != client_id:
             raise NotOwnerError(job_id, client_id)
-        self._set_clock(now)
+        state.clock = now
+        state.changes += 1
         tube = job.tube
         tube.deletes += 1
         state.move(job, _DELETE, client_id)
@@ -288,8 +300,9 @@ class Machine:
         deadline_at: int | None,
     ) -> Reservation:
         """Ask for a job; see `jsm.interface.JSM.append_reservation`."""
-        self._check_now(now)
         state = self._state
+        if self._stopped or type(now) is not int or now < state.clock:
+            self._check_now(now)
         names = check_watch_list(tubes)
         if type(request_id) is not str:
             raise BadValueError("request_id", request_id, "a string")
@@ -298,12 +311,14 @@ class Machine:
                 raise BadValueError("deadline_at", deadline_at, "an instant in time units, or None")
             if deadline_at < now:
                 raise InvalidReservationTimeoutError("deadline_at", deadline_at, f"now = {now} or later")
-        check_client_id(client_id)
+        if type(client_id) is not str or not client_id:
+            check_client_id(client_id)
         state.commands["reserve" if deadline_at is None else "reserve-with-timeout"] += 1
         client = state.clients.get(client_id)
         if client is not None and (client.ask or client_id in state.owed):
             raise ClientIsWaitingError(client_id, "waits for a reservation, or is owed an answer, already")
-        self._set_clock(now)
+        state.clock = now
+        state.changes += 1
         if state.matchable:
             # Nobody overtakes who asked before: they own their jobs from here, the next tick tells them.
             for answer in state.match():
@@ -319,7 +334,7 @@ class Machine:
         if deadline_at == now:
             return Reservation(request_id, client_id, _TIMEOUT)
         state.start_wait(client, request_id, names, deadline_at)
-        return Reservation(request_id, client_id, _QUEUED)
+        return _answer(Reservation, (request_id, client_id, _QUEUED, _NO_JOB, b"", None))
 
     def reserve_job(self, now: int, job_id: JobID, client_id: ClientID, *, request_id: str = "") -> Reservation:
         """Reserve a job by its id; see `jsm.interface.JSM.reserve_job`."""
@@ -348,31 +363,28 @@ class Machine:
 
     def tick(self, now: int) -> list[Reservation]:
         """Do everything that is due; see `jsm.interface.JSM.tick`."""
-        self._check_now(now)
-        self._set_clock(now)
         state = self._state
+        if self._stopped or type(now) is not int or now < state.clock:
+            self._check_now(now)
+        state.clock = now
+        state.changes += 1
+        answers: list[Reservation] = []
+        if state.owed:
+            answers += state.owed.values()
+            state.owed.clear()
         due_below = (now + 1) << ID_BITS  # keys below it have an instant <= now
-        answers = list(state.owed.values())
-        state.owed.clear()
-        jobs = state.jobs
-        delays = state.delays
-        while delays.keys and delays.keys[0] < due_below:
-            state.move(jobs[delays.keys[0] & ID_MASK], Trigger.DELAY_ELAPSED)
-        while state.pause_ends.keys and state.pause_ends.keys[0] < due_below:
-            state.end_pause(state.paused[state.pause_ends.keys[0] & ID_MASK])
-        expiries = state.expiries
-        while expiries.keys and expiries.keys[0] < due_below:
-            job = jobs[expiries.keys[0] & ID_MASK]
-            assert job.owner is not None  # a reserved job has one
-            job.timeouts += 1
-            state.job_timeouts += 1
-            state.move(job, Trigger.TTR_EXPIRED, job.owner.id)
+        if state.delays.keys and state.delays.keys[0] < due_below:
+            state.end_delays(due_below)
+        if state.pause_ends.keys and state.pause_ends.keys[0] < due_below:
+            state.end_pauses(due_below)
+        if state.expiries.keys and state.expiries.keys[0] < due_below:
+            state.expire(due_below)
         if state.matchable:
             answers += state.match()
-        if state.waiting:
-            soon_below = (now + state.units_per_second + 1) << ID_BITS
-            answers += self._answer_waiters(state.margins, soon_below, _DEADLINE_SOON)
-            answers += self._answer_waiters(state.wait_deadlines, due_below, _TIMEOUT)
+        if state.margins.keys and state.margins.keys[0] < due_below + state.margin_key:
+            answers += state.answer_waiters(state.margins, due_below + state.margin_key, _DEADLINE_SOON)
+        if state.wait_deadlines.keys and state.wait_deadlines.keys[0] < due_below:
+            answers += state.answer_waiters(state.wait_deadlines, due_below, _TIMEOUT)
         return answers
 
     def next_tick_at(self) -> int | None:
@@ -380,18 +392,28 @@ class Machine:
         if self._stopped:
             raise StoppedError
         state = self._state
-        clock = state.clock
-        if state.owed or state.matchable:
-            return clock
-        due = None
-        for timer in state.timers:
-            keys = timer.keys
-            if keys and (due is None or keys[0] < due):
-                due = keys[0]
+        if state.matchable or state.owed:
+            return state.clock
+        soonest = None
+        keys = state.expiries.keys
+        if keys:
+            soonest = keys[0]
+        keys = state.delays.keys
+        if keys and (soonest is None or keys[0] < soonest):
+            soonest = keys[0]
+        keys = state.wait_deadlines.keys
+        if keys and (soonest is None or keys[0] < soonest):
+            soonest = keys[0]
+        keys = state.pause_ends.keys
+        if keys and (soonest is None or keys[0] < soonest):
+            soonest = keys[0]
         keys = state.margins.keys
-        if keys and (due is None or keys[0] - state.margin_key < due):
-            due = keys[0] - state.margin_key
-        return None if due is None else max(due >> ID_BITS, clock)
+        if keys and (soonest is None or keys[0] - state.margin_key < soonest):
+            soonest = keys[0] - state.margin_key
+        if soonest is None:
+            return None
+        due = soonest >> ID_BITS
+        return due if due > state.clock else state.clock
 
     def pause_tube(self, now: int, tube: TubeName, seconds: int) -> None:
         """Match no job of a tube for a while; see `jsm.interface.JSM.pause_tube`."""
@@ -648,16 +670,6 @@ class Machine:
     def _kick(self, job: Job) -> None:
         job.kicks += 1
         self._state.move(job, Trigger.KICK)
-
-    def _answer_waiters(self, timer: KeyHeap, below: int, status: ReservationStatus) -> list[Reservation]:
-        """End the waits whose keys in a timer lie below, in the timer's order."""
-        state = self._state
-        answers = []
-        while timer.keys and timer.keys[0] < below:
-            client = state.waiting[timer.keys[0] & ID_MASK]
-            answers.append(Reservation(client.request_id, client.id, status))
-            state.end_wait(client)
-        return answers
 
 
 def _check_cell(job: Job, trigger: Trigger) -> None:

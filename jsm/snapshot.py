@@ -181,7 +181,7 @@ class _Offer:
             JobState.RESERVED: view.expires_at,
             JobState.BURIED: record.bury_number,
         }[view.state]
-        job = state.jobs[view.id] = Job(
+        state.jobs[view.id] = Job(
             view.id,
             state.tubes[view.tube],
             view.body,
@@ -199,7 +199,6 @@ class _Offer:
             view.buries,
             view.kicks,
         )
-        state.put_in(job, job.state)
 
     def add_client(self, entry: ClientResvEntry) -> None:
         where = f"client {entry.client_id!r}"
@@ -234,6 +233,7 @@ class _Offer:
             require(found == declared, kind, f"{found} were offered, the header declares {declared}")
         for client_id in state.clients:
             require(client_id in self.clients_seen, f"client {client_id!r}", "holds a job but was not offered")
+        state.index_jobs()
         for tube in state.tubes.values():
             used = tube.in_use or tube.name == DEFAULT_TUBE
             require(used, f"tube {tube.name!r}", "holds no job and no client refers to it")

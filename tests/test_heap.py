@@ -74,8 +74,8 @@ class PushedTwice(KeyHeap):
 
     def push(self, key: int) -> None:
         """Push without looking whether the key is still there."""
-        if self._stale:
-            self._stale.discard(key)
+        if self.stale:
+            self.stale.discard(key)
         heappush(self.keys, key)
 
 
