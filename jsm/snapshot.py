@@ -181,7 +181,7 @@ class _Offer:
             JobState.RESERVED: view.expires_at,
             JobState.BURIED: record.bury_number,
         }[view.state]
-        state.jobs[view.id] = Job(
+        job = Job(
             view.id,
             state.tubes[view.tube],
             view.body,
@@ -189,16 +189,17 @@ class _Offer:
             view.delay_seconds,
             view.ttr_seconds,
             view.created_at,
-            view.state,
-            order << ID_BITS | view.id,
-            view.buried_at,
-            None if view.reserved_by is None else state.client_named(view.reserved_by),
-            view.reserves,
-            view.timeouts,
-            view.releases,
-            view.buries,
-            view.kicks,
         )
+        job.state = view.state
+        job.key = order << ID_BITS | view.id
+        job.buried_at = view.buried_at
+        job.owner = None if view.reserved_by is None else state.client_named(view.reserved_by)
+        job.reserves = view.reserves
+        job.timeouts = view.timeouts
+        job.releases = view.releases
+        job.buries = view.buries
+        job.kicks = view.kicks
+        state.jobs[view.id] = job
 
     def add_client(self, entry: ClientResvEntry) -> None:
         where = f"client {entry.client_id!r}"
