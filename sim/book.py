@@ -13,10 +13,6 @@ class JobBook:
         self.ttr: dict[int, int] = {}  # units
         self.failures: dict[int, int] = {}  # attempts whose work failed
 
-    def __bool__(self) -> bool:
-        """Whether anything is known of any job."""
-        return bool(self.work or self.ttr or self.failures)
-
     def fail(self, job_id: int) -> int:
         """Count a failure of the job and return how many it has had."""
         failures = self.failures.get(job_id, 0) + 1

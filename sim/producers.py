@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from simpy.events import Timeout
 
 from jsm.job import ClientID, JobID, TubeName
 from sim.distributions import Exponential, to_units, units_sampler
@@ -81,7 +82,7 @@ class JobSource:
             if count == limit or (end_at is not None and env.now + gap > end_at):
                 return
             if gap:
-                yield env.timeout(gap)
+                yield Timeout(env, gap)
             job_id = put(env.now)
             if takes_notes:
                 self._note(job_id, None if self._work is None else next(self._work), self._class)
@@ -97,7 +98,7 @@ class JobSource:
         rows = zip(trace.put_at, work, trace.tubes, trace.priorities, trace.classes, strict=False)
         for put_at, units, tube, priority, class_name in rows:
             if put_at > env.now:
-                yield env.timeout(put_at - env.now)
+                yield Timeout(env, put_at - env.now)
             fields = {**self._fields, "tube": tube, "priority": priority}
             self._note(driver.machine.put(env.now, **fields), units, index[class_name])
             driver.settle()

@@ -147,13 +147,24 @@ class Simulation:
         self._drain.is_on = True
         self._drain.job_ended()
 
+    def _keeps_book(self) -> bool:
+        """Whether any pool notes something of a job, or works off what its producer noted."""
+        return any(
+            isinstance(pool.service, JobService)
+            or pool.redraw == "once"
+            or pool.gives_up_at_ttr
+            or pool.failure is not None
+            for pool in self.scenario.workers
+        )
+
     def _make_workers(self, watched_tubes: dict[str, tuple[str, ...]], streams: Streams) -> list[Worker]:
         metrics = self.metrics
         context = WorkContext(
             driver=self.driver,
             book=self._book,
-            work=_ignore if metrics is None else metrics.work,
-            absent=_ignore if metrics is None else metrics.absent,
+            keeps_book=self._keeps_book(),
+            work=None if metrics is None else metrics.work,
+            absent=None if metrics is None else metrics.absent,
             drain=self._drain,
         )
         return [
@@ -271,7 +282,3 @@ def _raise_failure(*groups: Sequence[Process]) -> None:
     for process in (process for group in groups for process in group):
         if process.triggered and isinstance(process.value, BaseException):
             raise process.value from None
-
-
-def _ignore(*_: object) -> None:
-    """What workers report to when nothing is measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simpy.events import Timeout
 from simpy.exceptions import Interrupt
 
 from jsm.errors import JsmError
@@ -37,12 +38,13 @@ class Drain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What all workers of a run share; the two callables are `Metrics.work` and `Metrics.absent`, or do nothing."""
+    """What all workers of a run share; the two callables are `Metrics.work` and `Metrics.absent`, or None."""
 
     driver: Driver
     book: JobBook
-    work: Callable[[int, int, int, int, Outcome], None]
-    absent: Callable[[int, int, int, int], None]
+    keeps_book: bool  # something is noted of some jobs
+    work: Callable[[int, int, int, int, Outcome], None] | None
+    absent: Callable[[int, int, int, int], None] | None
     drain: Drain
 
 
@@ -71,6 +73,7 @@ class Worker:
         self._chance: Iterator[float] | None = None
         if pool.failure is not None:
             self._chance = probability_sampler(streams.stream(f"{name}/failure"))
+            self._failure_probability = pool.failure.probability
         self._lives: Iterator[int] | None = None
         self._restarts: Iterator[int] | None = None
         if pool.crash is not None:
@@ -88,6 +91,7 @@ class Worker:
             and pool.touch_every_seconds is None
             and pool.max_attempts is None
         )
+        self._env = context.driver.env
         self._delete = context.driver.machine.delete
         self._working_since: int | None = None
         self._absent_since: int | None = None
@@ -113,8 +117,7 @@ class Worker:
     def finish(self, at: int) -> None:
         """Report the piece of work or the absence that the end of the run cuts off."""
         self._end_work(Outcome.UNFINISHED)
-        if self._absent_since is not None:
-            self._context.absent(*self._place, self._absent_since, at)
+        self._end_absence(at)
 
     # ------------------------------------------------------------------ the steps of a life
 
@@ -132,8 +135,7 @@ class Worker:
         env = self._context.driver.env
         self._absent_since = env.now
         yield env.timeout(units)
-        self._context.absent(*self._place, self._absent_since, env.now)
-        self._absent_since = None
+        self._end_absence(env.now)
 
     def _serve(self) -> Generator[Event, Any, None]:
         """Reserve and work for ever."""
@@ -142,6 +144,7 @@ class Worker:
         client_id, tubes, timeout = self._client_id, self._tubes, self._timeout
         matched, deadline_soon = ReservationStatus.MATCHED, ReservationStatus.DEADLINE_SOON
         report, (pool_index, number) = self._context.work, self._place
+        is_plain, finish = self._is_plain, self._finish
         while True:
             answer: Any = reserve(client_id, tubes, timeout)
             if type(answer) is not Reservation:
@@ -149,16 +152,17 @@ class Worker:
             if answer.status is not matched:
                 if answer.status is deadline_soon:
                     # It holds a job that it gave up on; asking again before that expires gets the same answer.
-                    yield env.timeout(self._units_per_second)
+                    yield Timeout(env, self._units_per_second)
                 continue
             began_at = self._working_since = env.now
-            if self._is_plain and service is not None:
-                yield env.timeout(next(service))
-                outcome = self._finish(answer.job_id)
+            if is_plain and service is not None:
+                yield Timeout(env, next(service))
+                outcome = finish(answer.job_id)
             else:
                 outcome = yield from self._attempt(answer.job_id)
             self._working_since = None
-            report(pool_index, number, began_at, env.now, outcome)
+            if report is not None:
+                report(pool_index, number, began_at, env.now, outcome)
 
     def _attempt(self, job_id: JobID) -> Generator[Event, Any, Outcome]:
         """Work on a job with everything that a pool may ask for."""
@@ -199,15 +203,14 @@ class Worker:
 
     def _finish(self, job_id: JobID) -> Outcome:
         """Delete the job whose work is done, or do what the policy says when it failed."""
-        failure = self._pool.failure
-        if failure is not None and self._chance is not None and next(self._chance) < failure.probability:
+        if self._chance is not None and next(self._chance) < self._failure_probability:
             return self._fail(job_id)
-        context = self._context
         try:
-            self._delete(job_id, self._client_id, now=context.driver.env.now)
+            self._delete(job_id, self._client_id, now=self._env.now)
         except JsmError:
             return Outcome.LATE  # its ttr ran out and somebody else holds it or has finished it
-        if context.book:
+        context = self._context
+        if context.keeps_book:
             context.book.forget(job_id)
         if context.drain.is_on:
             context.drain.job_ended()
@@ -252,5 +255,11 @@ class Worker:
 
     def _end_work(self, outcome: Outcome) -> None:
         if self._working_since is not None:
-            self._context.work(*self._place, self._working_since, self._context.driver.env.now, outcome)
+            if self._context.work is not None:
+                self._context.work(*self._place, self._working_since, self._env.now, outcome)
             self._working_since = None
+
+    def _end_absence(self, at: int) -> None:
+        if self._absent_since is not None and self._context.absent is not None:
+            self._context.absent(*self._place, self._absent_since, at)
+        self._absent_since = None
