@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from sim.distributions import Exponential, to_units, units_sampler
 from sim.scenario_models import AtStartArrivals, ConstantArrivals, PoissonArrivals, Producer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from simpy.events import Event
 
@@ -56,13 +55,7 @@ class JobSource:
         if producer.work is not None and context.keeps_work:
             rng = streams.stream(f"producers/{producer.name}/work")
             self._work = units_sampler(producer.work, rng, self._units_per_second)
-        self._fields: dict[str, Any] = {
-            "priority": producer.priority,
-            "delay_seconds": producer.delay_seconds,
-            "ttr_seconds": producer.ttr_seconds,
-            "body": bytes(producer.body_bytes),
-            "tube": producer.tube,
-        }
+        self._body = bytes(producer.body_bytes)
         self._class = context.class_index.get(producer.class_name or "", 0)
 
     def run(self) -> Generator[Event, Any, None]:
@@ -70,10 +63,12 @@ class JobSource:
         if self._trace is not None:
             yield from self._replay(self._trace)
             return
-        machine = self._context.driver.machine
-        assert isinstance(self._producer.tube, str)  # only a trace maps its tubes
-        machine.use_tube(ClientID(self._producer.name), TubeName(self._producer.tube))
-        put: Callable[[int], JobID] = partial(machine.put, **self._fields)
+        machine, producer, body = self._context.driver.machine, self._producer, self._body
+        assert isinstance(producer.tube, str)  # only a trace maps its tubes and its priorities
+        assert isinstance(producer.priority, int)
+        put, tube = machine.put, TubeName(producer.tube)
+        priority, delay_seconds, ttr_seconds = producer.priority, producer.delay_seconds, producer.ttr_seconds
+        machine.use_tube(ClientID(producer.name), tube)
         env, settle = self._context.driver.env, self._context.driver.settle
         takes_notes = self._context.takes_notes
         end_at = self._context.end_at
@@ -83,14 +78,21 @@ class JobSource:
                 return
             if gap:
                 yield Timeout(env, gap)
-            job_id = put(env.now)
+            job_id = put(
+                env.now,
+                priority=priority,
+                delay_seconds=delay_seconds,
+                ttr_seconds=ttr_seconds,
+                body=body,
+                tube=tube,
+            )
             if takes_notes:
                 self._note(job_id, None if self._work is None else next(self._work), self._class)
             settle()
 
     def _replay(self, trace: TraceJobs) -> Generator[Event, Any, None]:
-        driver = self._context.driver
-        env = driver.env
+        driver, producer = self._context.driver, self._producer
+        env, put = driver.env, driver.machine.put
         work: Iterator[int | None] = repeat(None)
         if self._context.keeps_work and (trace.work is not None or self._work is not None):
             work = iter(trace.work) if trace.work is not None else iter(self._work or ())
@@ -99,8 +101,15 @@ class JobSource:
         for put_at, units, tube, priority, class_name in rows:
             if put_at > env.now:
                 yield Timeout(env, put_at - env.now)
-            fields = {**self._fields, "tube": tube, "priority": priority}
-            self._note(driver.machine.put(env.now, **fields), units, index[class_name])
+            job_id = put(
+                env.now,
+                priority=priority,
+                delay_seconds=producer.delay_seconds,
+                ttr_seconds=producer.ttr_seconds,
+                body=self._body,
+                tube=TubeName(tube),
+            )
+            self._note(job_id, units, index[class_name])
             driver.settle()
 
     def _note(self, job_id: JobID, work: int | None, class_index: int) -> None:

@@ -299,4 +299,5 @@ def test_book_is_empty_when_every_job_is_deleted() -> None:
             },
         )
     )
-    assert not simulation._book
+    book = simulation._book
+    assert (book.work, book.ttr, book.failures) == ({}, {}, {})
