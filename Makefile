@@ -87,15 +87,15 @@ contracts: setup
 stale: setup
 	$(PY) -m jsm graph --format mermaid --check reports/state-diagram.mmd
 	$(PY) -m jsm graph --format svg --check reports/state-diagram.svg
-	$(PY) -m tools.docs --check
+	$(PY) -m reports.tools.docs --check
 
 docs: setup
 	$(PY) -m jsm graph --format mermaid --out reports/state-diagram.mmd
 	$(PY) -m jsm graph --format svg --out reports/state-diagram.svg
-	$(PY) -m tools.docs
+	$(PY) -m reports.tools.docs
 
 reports: setup
-	$(PY) -m tools.reports
+	$(PY) -m reports.tools.reports
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

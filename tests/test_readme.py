@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from models.diagram import DiagramFormat, render
-from tools.docs import PARTS, stale_files, with_parts
-from tools.reports import FIGURE_BYTES_MAX, FIGURES, TARGET
+from reports.tools.docs import PARTS, stale_files, with_parts
+from reports.tools.reports import FIGURE_BYTES_MAX, FIGURES, TARGET
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

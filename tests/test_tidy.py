@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("jsm", "sim", "models")
-FOLDERS = (*ROOMS, "tests", "tools")
+FOLDERS = (*ROOMS, "tests", "reports")
 UNREAD = {".git", ".venv", "out", "build", "dist", "__pycache__"}
 """What is no part of the project; folders whose name begins with a dot count as tools' caches, `.ci` excepted."""
 
@@ -194,7 +194,7 @@ def test_every_module_says_what_it_is() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("room", ["jsm", "models", "tools"])
+@pytest.mark.parametrize("room", ["jsm", "models", "reports"])
 def test_everything_public_has_a_docstring(room: str) -> None:
     missing = [each for path in modules(room) for each in undocumented(tree_of(path), name_of(path))]
     assert missing == []
@@ -221,7 +221,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
 
 def test_tests_have_the_name_of_what_they_test() -> None:
     """`test_X` or `test_X_more` for a module `X` or an underscored `_X`; a few are about the whole."""
-    subjects = {path.stem.strip("_") for path in modules(*ROOMS, "tools")} | ABOUT_THE_WHOLE
+    subjects = {path.stem.strip("_") for path in modules(*ROOMS, "reports")} | ABOUT_THE_WHOLE
     strangers = [
         name_of(path)
         for path in modules("tests")

@@ -1,6 +1,6 @@
 """Writes the generated parts of the documents, or says which are stale.
 
-    python -m tools.docs [--check]
+    python -m reports.tools.docs [--check]
 
 In `README.md`, what stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->` comes from here. The
 published schema of scenarios is written too.
@@ -16,7 +16,7 @@ from typing import Final
 from models.diagram import DiagramFormat, render
 from sim.scenario import SCENARIO_FOLDER, SCHEMA_FILE, bundled_scenarios, load_scenario, schema_text
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
 
 

@@ -1,6 +1,6 @@
 """Writes `reports/nasa-ipsc` from a run of the bundled log: the summary, the printed table, some figures.
 
-    python -m tools.reports
+    python -m reports.tools.reports
 
 The summary and the figures depend on the scenario and its seed alone; the table's line on speed is this machine's.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 TARGET: Final = ROOT / "reports" / "nasa-ipsc"
 FIGURES: Final = ("throughput", "queue_depth", "latency_percentiles", "typical_week")
 FIGURE_BYTES_MAX: Final = 200_000
