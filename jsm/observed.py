@@ -34,13 +34,14 @@ def _recorded(operation: Callable[Concatenate[Machine, P], R]) -> Callable[Conca
     name = operation.__name__
 
     def call(self: ObservedMachine, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        bound = parameters.bind(self.machine, *args, **kwargs)
+        machine = self.machine
+        bound = parameters.bind(machine, *args, **kwargs)
         given = bound.arguments
         for field, value in given.items():
             if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | memoryview | Mapping):
                 given[field] = tuple(value)  # an iterator can be read once only
         try:
-            result = operation(*bound.args, **bound.kwargs)
+            result: R = getattr(machine, name)(*bound.args[1:], **bound.kwargs)  # a subclass may have its own
         except JsmError as error:
             outcome = {"refused": str(error.refusal), "error": type(error).__name__, "message": str(error)}
             self._tell(name, given, outcome)
@@ -53,12 +54,22 @@ def _recorded(operation: Callable[Concatenate[Machine, P], R]) -> Callable[Conca
 
 
 class ObservedMachine:
-    """A `Machine` whose observer receives both kinds of records. The operations are those of `jsm.interface.JSM`."""
+    """A `Machine` whose observer receives both kinds of records. The operations are those of `jsm.interface.JSM`.
+
+    `make_machine` is `Machine` or a subclass, whose own operations are then the recorded ones.
+    """
 
     __slots__ = ("_observer", "machine")
 
-    def __init__(self, *, observer: Observer, units_per_second: int = 1, max_job_size: int = MAX_JOB_SIZE) -> None:
-        self.machine = Machine(units_per_second=units_per_second, max_job_size=max_job_size, observer=observer)
+    def __init__(
+        self,
+        *,
+        observer: Observer,
+        units_per_second: int = 1,
+        max_job_size: int = MAX_JOB_SIZE,
+        make_machine: Callable[..., Machine] = Machine,
+    ) -> None:
+        self.machine = make_machine(units_per_second=units_per_second, max_job_size=max_job_size, observer=observer)
         self._observer = observer
 
     put = _recorded(Machine.put)

@@ -18,7 +18,7 @@ from sim.run_result import PoolInfo, RunInfo, RunResult
 from sim.scenario_checks import scenario_notes
 from sim.scenario_models import JobService, Scenario
 from sim.streams import Streams
-from sim.traces import TraceJobs, produced_tubes, read_traces, trace_notes, watch_lists
+from sim.traces import TraceJobs, produced_tubes, read_traces, trace_notes, wall_clock_start, watch_lists
 from sim.workers import WorkContext, Worker
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Simulation:
     def info(self, *, interrupted: bool = False) -> RunInfo:
         """What a summary says beside the numbers."""
         inputs = {name: trace.summary() for name, trace in self._traces.items()}
+        starts_at = wall_clock_start(self.scenario, self._traces)
         return RunInfo(
             scenario=self.scenario.name,
             description=self.scenario.description,
@@ -130,6 +131,7 @@ class Simulation:
             interrupted=interrupted,
             notes=(*trace_notes(self.scenario, self._traces), *scenario_notes(self.scenario)),
             input=inputs or None,
+            more=None if starts_at is None else {"starts_at": starts_at.isoformat()},
         )
 
     # ------------------------------------------------------------------ inside
@@ -254,7 +256,8 @@ def _machine(
         "max_job_size": scenario.machine.max_job_size,
     }
     if recorder is not None:
-        return ObservedMachine(observer=_Tee(buffer or RecordBuffer(()), recorder, watcher), **settings)
+        tee = _Tee(buffer or RecordBuffer(()), recorder, watcher)
+        return ObservedMachine(observer=tee, make_machine=make_machine, **settings)
     return make_machine(observer=buffer, **settings)
 
 

@@ -3,9 +3,11 @@
 Everything that a scenario needs from files is read here, before a run starts and before anything is written.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +26,11 @@ from sim.swf import read_swf
 CLASS_LENGTH_MAX = 64
 
 T = TypeVar("T", str, int)
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_START_TIME = re.compile(
+    r"[A-Z][a-z]{2} +(?P<month>[A-Z][a-z]{2}) +(?P<day>\d{1,2}) +(?P<time>\d\d:\d\d:\d\d)( +\S+)? +(?P<year>\d{4})"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +123,29 @@ def trace_notes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[st
         if too_long:
             notes.append(f"{log.name}: jobs with more work than their ttr of {producer.ttr_seconds} s: {too_long}")
     return tuple(dict.fromkeys(notes))
+
+
+def wall_clock_start(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> datetime | None:
+    """When second 0 of the run was on the clock on the wall where the only log was written; None: nobody knows.
+
+    An SWF header gives it as `StartTime`, local time with the name of a zone, such as `Fri Oct 01 00:00:03 PDT 1993`.
+    """
+    producers = [producer for producer in scenario.producers if producer.name in traces]
+    if len(producers) != 1:
+        return None
+    arrivals, log = producers[0].arrivals, traces[producers[0].name].log
+    found = _START_TIME.fullmatch(" ".join(log.header.get("StartTime", ())).strip())
+    if found is None or not isinstance(arrivals, TraceArrivals) or arrivals.time_scale != 1.0:
+        return None
+    try:
+        month = _MONTHS.index(found["month"]) + 1
+        hour, minute, second = map(int, found["time"].split(":"))
+        at = datetime(int(found["year"]), month, int(found["day"]), hour, minute, second)  # noqa: DTZ001 (local time)
+    except ValueError:
+        return None
+    if arrivals.origin == "log":
+        return at
+    return at + timedelta(seconds=int(log.submit[0]) // scenario.run.units_per_second)
 
 
 def produced_tubes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[str, ...]:

@@ -81,3 +81,10 @@ def test_log_runs_twice_alike(nasa: tuple[RunResult, RunInfo]) -> None:
     assert result.ended_at == nasa[0].ended_at
     assert result.edges == nasa[0].edges
     assert result.wait[""].total == nasa[0].wait[""].total
+
+
+def test_second_zero_of_the_log_is_on_the_wall_clock() -> None:
+    nasa = Simulation(load_scenario("nasa-ipsc")).info()
+    assert nasa.more == {"starts_at": "1993-10-01T00:00:03"}
+    scaled = Simulation(load_scenario("nasa-ipsc", ["producers.arrivals.time_scale=0.5"])).info()
+    assert scaled.more is None

@@ -2,10 +2,12 @@
 
 import contextlib
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from jsm.errors import BadValueError, JsmError
+from jsm.job import TubeName
 from jsm.machine import Machine
 from jsm.observed import OPERATIONS, ObservedMachine, apply
 from jsm.records import CommandRecord, TransitionRecord
@@ -167,3 +169,14 @@ def test_an_observer_that_raises_stops_the_caller() -> None:
     with contextlib.suppress(OSError):
         machine.tick(1)
     assert machine.clock == 1
+
+
+def test_operations_of_a_subclass_are_the_recorded_ones() -> None:
+    class Deaf(Machine):
+        def put(self, now: int, **fields: Any) -> Any:
+            return super().put(now, **{**fields, "priority": 7})
+
+    notes = Notes()
+    machine = ObservedMachine(observer=notes, make_machine=Deaf)
+    job_id = machine.put(0, priority=1, delay_seconds=0, ttr_seconds=1, body=b"", tube=TubeName("default"))
+    assert machine.get_job(job_id).priority == 7
