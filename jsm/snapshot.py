@@ -6,7 +6,7 @@ million jobs never stand twice in memory beside the streams; `finalize_restore` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from jsm._heap import ID_BITS
 from jsm._job import Job
@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 
     from jsm._client import Client
     from jsm.job import TubeName
-    from jsm.machine import Machine
     from jsm.records import TransitionObserver
 
 T = TypeVar("T")
+
+
+class StateHolder(Protocol):
+    """What a snapshot is taken of: a machine, of which it needs no more than this."""
+
+    _state: State
+    _stopped: bool
 
 
 class MachineSnapshot:
@@ -35,7 +41,7 @@ class MachineSnapshot:
 
     __slots__ = ("_machine", "_offer")
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: StateHolder) -> None:
         self._machine = machine
         self._offer: _Offer | None = None
 
