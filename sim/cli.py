@@ -118,7 +118,7 @@ def _run(
     move_trace: Callable[[Path], None] | None,
 ) -> _Outcome:
     from sim.interrupts import Interrupts
-    from sim.results import summary_of, write_result
+    from sim.results import write_result
     from sim.run import Simulation
     from sim.run_facts import run_facts
 
@@ -127,7 +127,6 @@ def _run(
         progress.begin(planned_end=simulation.planned_end(), units_per_second=scenario.run.units_per_second)
         started = time.perf_counter()
         simulation.run()
-        interrupts.raise_again()
         wall_seconds = time.perf_counter() - started
         result, info = simulation.result(), simulation.info(interrupted=interrupts.came)
         facts = run_facts(result, command=_command(wish), wall_seconds=wall_seconds)
@@ -136,8 +135,8 @@ def _run(
             writers.append(lambda folder: _draw(folder, progress))
         writers.append(_report)
         progress.say("writing results")
-        write_result(result, info, out, run=facts, scenario=scenario.resolved(), writers=writers)
-        return _Outcome(out, summary_of(result, info), facts, interrupts.came)
+        summary = write_result(result, info, out, run=facts, scenario=scenario.resolved(), writers=writers)
+        return _Outcome(out, summary, facts, interrupts.came)
 
 
 def _draw(folder: Path, progress: "RunProgress") -> None:

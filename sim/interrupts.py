@@ -14,11 +14,10 @@ class Interrupts:
     Only the main thread may enter it.
     """
 
-    __slots__ = ("_before", "_stop", "again", "came")
+    __slots__ = ("_before", "_stop", "came")
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self.came = False
-        self.again = False
         self._stop = stop
         self._before: list[Any] = []
 
@@ -34,12 +33,6 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.came:
-            self.again = True
             raise KeyboardInterrupt
         self.came = True
         self._stop()
-
-    def raise_again(self) -> None:
-        """Raise `KeyboardInterrupt` when a second one came: SimPy keeps what is raised inside a process to itself."""
-        if self.again:
-            raise KeyboardInterrupt

@@ -126,15 +126,16 @@ def write_result(
     run: Mapping[str, Any],
     scenario: Mapping[str, Any],
     writers: Sequence[Callable[[Path], None]] = (),
-) -> None:
-    """Write a run's folder: summary, run, scenario, tables, and then what each of `writers` adds to it.
+) -> dict[str, Any]:
+    """Write a run's folder: summary, run, scenario, tables, and then what each of `writers` adds; return the summary.
 
     Everything goes into a temporary folder beside `out`, which takes its name at the end: whatever goes wrong,
     `out` is as it was. An earlier result there is replaced. Raises `OutputError` when `out` is something else, or
     can't be written.
     """
+    summary = summary_of(result, info)
     with fresh_folder(out) as folder:
-        write_json(folder / "summary.json", summary_of(result, info))
+        write_json(folder / "summary.json", summary)
         write_json(folder / "run.json", run)
         write_json(folder / "scenario.json", scenario)
         (folder / "metrics").mkdir()
@@ -142,6 +143,7 @@ def write_result(
             write_table(folder / "metrics" / f"{name}.parquet", table)
         for write in writers:
             write(folder)
+    return summary
 
 
 def check_out(out: Path) -> None:

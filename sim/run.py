@@ -80,8 +80,9 @@ class Simulation:
         self.driver = Driver(self.env, self.machine, self._buffer)
         self._book = JobBook()
         self._drain = _Drain(self.driver, self.machine, self._unwatched)
-        self.workers = self._make_workers(watched_tubes, Streams(scenario.run.seed, replication))
-        self._sources = self._make_sources(classes, Streams(scenario.run.seed, replication))
+        streams = Streams(scenario.run.seed, replication)
+        self.workers = self._make_workers(watched_tubes, streams)
+        self._sources = self._make_sources(classes, streams)
 
     def run(self) -> None:
         """Run to the end that the scenario names, or until `stop`.
@@ -239,7 +240,7 @@ class _Tee:
 
     def command(self, record: CommandRecord) -> None:
         self._recorder.command(record)
-        if self._watcher is not None:
+        if self._watcher is not None and "refused" in record.outcome:
             self._buffer.flush()  # the watcher must know the job's state when a call on it is refused
             self._watcher.command(record)
 

@@ -13,7 +13,6 @@ import pytest
 from jsm.errors import JsmError
 from jsm.machine import Machine
 from jsm.observed import ObservedMachine
-from jsm.records import CommandRecord, Record, TransitionRecord
 from jsm.snapshot_codec import encode_snapshot, restore_snapshot
 from jsm.trace import encode_trace
 from models.spec import Spec
@@ -22,6 +21,7 @@ from sim.results import write_result
 from sim.run import Simulation
 from sim.scenario import load_scenario
 from tests.driver import run_spec
+from tests.machines import Notes
 from tests.random_calls import random_call
 
 ROOT = Path(__file__).parent.parent
@@ -30,24 +30,9 @@ SHORT = ["run.duration_seconds=300", "run.warmup_seconds=20"]
 """Of the default scenario, in which everything happens now and then."""
 
 
-class Recorder:
-    """Keeps all records."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def transition(self, record: TransitionRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
-
-    def command(self, record: CommandRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
-
-
 def write_history(folder: Path, seed: int) -> None:
     """Make a random history on a machine; write its trace, its snapshot and its statistics."""
-    random, spec, recorder = Random(seed), Spec(), Recorder()
+    random, spec, recorder = Random(seed), Spec(), Notes()
     machine = ObservedMachine(observer=recorder)
     for _ in range(CALLS):
         call = random_call(random, spec)
@@ -68,7 +53,7 @@ def write_history(folder: Path, seed: int) -> None:
 def write_run(folder: Path, seed: int) -> None:
     """Simulate for a short while; write the records and the results."""
     scenario = load_scenario("steady", [*SHORT, f"run.seed={seed}"])
-    recorder = Recorder()
+    recorder = Notes()
     simulation = Simulation(scenario, recorder=recorder)
     simulation.run()
     lines = encode_trace(recorder.records, units_per_second=scenario.run.units_per_second)
