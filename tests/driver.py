@@ -1,56 +1,10 @@
 """Short words for histories, over the specification alone or over anything that takes the same calls."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from models.spec import Spec
-from models.spec_world import Answer, Job, Refused
-
-STATISTICS = {
-    "get_stats_job_as_yaml": "stats_job",
-    "get_stats_tube_as_yaml": "stats_tube",
-    "get_stats_as_yaml": "stats",
-}
-"""The machine's statistics are text, the specification's are dicts with names of their own."""
-
-
-class Call(NamedTuple):
-    """An operation and its arguments, to be called on any implementation."""
-
-    op: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}  # noqa: RUF012 - never changed
-
-    def __str__(self) -> str:
-        arguments = [repr(value) for value in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]
-        return f"{self.op}({', '.join(arguments)})"
-
-
-def run_spec(spec: Spec, call: Call) -> Any:
-    """Call an operation on the specification; a job is its fields without the burial number. Raises `Refused`."""
-    value = getattr(spec, STATISTICS.get(call.op, call.op))(*call.args, **call.kwargs)
-    if isinstance(value, Job):
-        return tuple(value)[:-1]
-    if isinstance(value, list):
-        return [tuple(each) if isinstance(each, Answer) else each for each in value]
-    return tuple(value) if isinstance(value, tuple) else value
-
-
-def state_of_spec(spec: Spec) -> dict[str, Any]:
-    """The specification's world, in the words of `tests.helpers.state_of_machine`."""
-    return {
-        "clock": (spec.clock, spec.clock),
-        "settings": (spec.second, spec.second, spec.max_job_size, spec.max_job_size),
-        "numbers": (spec.next_job_id, len(spec.records), spec.next_bury_number),
-        "totals": (spec.total_jobs, spec.job_timeouts),
-        "commands": list(spec.commands.items()),
-        "tubes": [tuple(tube) for tube in spec.tubes],
-        "counts": (len(spec.jobs), len(spec.clients)),
-        "jobs": [(tuple(spec.jobs[job_id])[:-1], spec.jobs[job_id].bury_number) for job_id in sorted(spec.jobs)],
-        "owed": [tuple(answer) for answer in spec.owed],
-        "waiting": [(*wait, spec.wait_ends_at(wait)) for wait in spec.waiting],
-        "clients": sorted((name, client.uses, client.watches) for name, client in spec.clients.items()),
-    }
+from models.calls import Call
+from models.spec_world import Job, Refused
 
 
 class Driver:

@@ -12,10 +12,10 @@ from jsm.observed import ObservedMachine
 from jsm.records import CommandRecord, Record, TransitionObserver, TransitionRecord
 from jsm.reservations import ClientResvEntry
 from jsm.snapshot_codec import encode_snapshot, restore_snapshot
+from models.calls import Call, plain, run_spec, state_of_machine
 from models.spec import Spec
 from models.spec_world import Refused
-from tests.driver import Call, Driver, run_spec
-from tests.helpers import plain, state_of_machine
+from tests.driver import Driver
 from tests.random_calls import random_call
 from tests.refusals import CLOCK, build
 

@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
+from models.calls import Call
 from models.spec import Spec
-from tests.driver import Call
 
 CLIENTS = ["a", "b", "c", "d"]
 TUBES = ["default", "t", "u"]

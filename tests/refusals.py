@@ -6,8 +6,9 @@ All arguments go by keyword, so that two faults can be put into one call to try 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from models.calls import Call
 from models.spec_world import Refused
-from tests.driver import Call, Driver
+from tests.driver import Driver
 
 CLOCK = 10
 PRECEDENCE = ["time-backwards", "bad-value", "empty-client", "missing", "wrong-state", "unauthorized"]

@@ -15,12 +15,12 @@ from jsm.machine import Machine
 from jsm.observed import ObservedMachine
 from jsm.snapshot_codec import encode_snapshot, restore_snapshot
 from jsm.trace import encode_trace
+from models.calls import run_spec
 from models.spec import Spec
 from models.spec_world import Refused
 from sim.results import write_result
 from sim.run import Simulation
 from sim.scenario import load_scenario
-from tests.driver import run_spec
 from tests.machines import Notes
 from tests.random_calls import random_call
 

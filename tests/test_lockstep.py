@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from jsm.job import ClientID, JobID
 from jsm.machine import Machine
+from models.calls import Call, run_spec
+from models.lockstep import Difference, Lockstep, difference_of, replay, shortest
 from models.spec import Spec
 from models.spec_world import Refused
-from tests.driver import Call, Driver, run_spec
-from tests.helpers import Difference, Lockstep, difference_of, replay, shortest
+from tests.driver import Driver
 from tests.random_calls import CLIENTS, TUBES, random_call
 from tests.refusals import TABLE, Spoilt, build, check, double_faults, good_calls, single_faults
 from tests.rules_jobs import JOB_RULES, looks_are_counted

@@ -14,7 +14,8 @@ from jsm.errors import (
 )
 from jsm.machine import Machine
 from jsm.states import Trigger
-from tests.driver import Call, Driver
+from models.calls import Call
+from tests.driver import Driver
 from tests.machines import Notes, driver_of, file_of, full_machine, machine_from, state_but_commands
 from tests.refusals import BURIED, CLOCK, DELAYED, HELD, READY
 

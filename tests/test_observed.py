@@ -12,7 +12,7 @@ from jsm.machine import Machine
 from jsm.observed import OPERATIONS, ObservedMachine, apply
 from jsm.records import CommandRecord, TransitionRecord
 from jsm.trace import encode_trace, read_trace
-from tests.driver import Call
+from models.calls import Call
 from tests.machines import Notes, driver_of, file_of, outcome, random_history
 from tests.refusals import CLOCK, build, good_calls, single_faults
 

@@ -10,8 +10,7 @@ from jsm.errors import CancelledError, SnapshotChangedError, SnapshotError, Stop
 from jsm.interface import JobRecord
 from jsm.machine import Machine
 from jsm.statistics import COMMAND_NAMES
-from tests.driver import Call
-from tests.helpers import state_of_machine
+from models.calls import Call, state_of_machine
 from tests.machines import (
     Notes,
     busy_machine,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from models.calls import Call, run_spec, state_of_spec
 from models.spec import Spec
 from models.spec_world import COMMANDS, Refused
-from tests.driver import Call, Driver, run_spec, state_of_spec
+from tests.driver import Driver
 from tests.random_calls import random_call
 from tests.refusals import PRECEDENCE, TABLE, build, check, double_faults, good_calls, single_faults
 from tests.rules_jobs import JOB_RULES, looks_are_counted

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.driver import Call
-from tests.helpers import Lockstep, replay
+from models.calls import Call
+from models.lockstep import Lockstep, replay
 
 CLIENT = st.sampled_from(["a", "b", "c"])
 TUBE = st.sampled_from(["default", "t", "u"])

@@ -5,18 +5,15 @@ ended, the transition records and the whole state; the first difference raises `
 """
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jsm.errors import JsmError
-from jsm.job import JobView
 from jsm.machine import Machine
 from jsm.records import TransitionRecord
-from jsm.reservations import Reservation
+from models.calls import Call, plain, run_spec, state_of_machine, state_of_spec
 from models.spec import Spec
 from models.spec_world import Refused
-from tests.driver import Call, run_spec, state_of_spec
 
 
 class Difference(AssertionError):
@@ -122,70 +119,6 @@ class Lockstep:
 def _keep(pairs: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """The statistics that the specification knows, in the order in which the machine lists them."""
     return {key: value for key, value in pairs.items() if key in wanted}
-
-
-def plain(value: Any) -> Any:
-    """The machine's value without its own types."""
-    if isinstance(value, Reservation):
-        return (
-            value.request_id,
-            value.client_id,
-            value.status.name.lower().replace("_", "-"),
-            value.job_id,
-            value.body,
-        )
-    if isinstance(value, JobView):
-        return tuple(value)
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    if isinstance(value, bytes):
-        return parse_statistics(value)
-    if isinstance(value, tuple):
-        return tuple(plain(each) for each in value)
-    return value
-
-
-def parse_statistics(text: bytes) -> dict[str, int | str]:
-    """The pairs of a statistics body, in order; raises `ValueError` for a line that is none."""
-    lines = text.decode().splitlines()
-    if lines[0] != "---":
-        raise ValueError(f"the first line is {lines[0]!r}, not '---'")
-    pairs: dict[str, int | str] = {}
-    for line in lines[1:]:
-        found = re.fullmatch(r'([a-z-]+): (?:"(.*)"|(.*))', line)
-        if found is None or found[1] in pairs:
-            raise ValueError(f"not a pair, or a second one: {line!r}")
-        bare = found[3]
-        pairs[found[1]] = int(bare) if bare is not None and re.fullmatch(r"-?[0-9]+", bare) else found[2] or bare or ""
-    return pairs
-
-
-def state_of_machine(machine: Machine) -> dict[str, Any]:
-    """Everything that a snapshot of the machine says."""
-    snapshot = machine.snapshot()
-    header = snapshot.header()
-    jobs = list(snapshot.snapshot_jobs())
-    clients = list(snapshot.snapshot_clients())
-    return {
-        "clock": (header.clock, machine.clock),
-        "settings": (header.units_per_second, machine.units_per_second, header.max_job_size, machine.max_job_size),
-        "numbers": (header.next_job_id, header.record_seq, header.next_bury_number),
-        "totals": (header.total_jobs, header.job_timeouts),
-        "commands": list(header.commands.items()),
-        "tubes": [
-            (tube.name, tube.pause_seconds, tube.pause_ends_at, tube.total_jobs, tube.deletes, tube.pauses)
-            for tube in header.tubes
-        ],
-        "counts": (header.jobs, header.clients),
-        "jobs": [(tuple(each.job), each.bury_number) for each in jobs],
-        "owed": [plain(client.owed) for client in clients if client.owed is not None],
-        "waiting": [
-            (client.client_id, client.request_id, client.watched_tubes, client.deadline_at, client.tick_at)
-            for client in clients
-            if client.is_waiting
-        ],
-        "clients": sorted((client.client_id, client.uses, client.watches) for client in clients),
-    }
 
 
 def replay(lockstep: Lockstep, calls: Iterable[Call]) -> None:
