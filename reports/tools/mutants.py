@@ -1,0 +1,77 @@
+"""Writes `reports/mutants.md`: the museum of mutants, and which check finds which.
+
+    python -m reports.tools.mutants [--check]
+
+The report depends on the machine, the checks and the museum alone: no time, no speed, no chance.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.mutants.catches import by_lockstep, by_watcher
+from tests.mutants.exhibit import Exhibit
+from tests.mutants.museum import EXHIBITS, OUT_OF_REACH
+
+TARGET: Final = Path(__file__).parents[2] / "reports" / "mutants.md"
+
+
+def mutants_text() -> str:
+    """The whole report."""
+    lines = [
+        "# The museum of mutants",
+        "",
+        "Written by `python -m reports.tools.mutants`. Each row is a machine with one planted fault",
+        "(`tests/mutants/`), and what each check says of it when it is asked alone.",
+        "",
+        "| # | fault | clauses | lock-step | watcher |",
+        "| --- | --- | --- | --- | --- |",
+        *(_row(exhibit) for exhibit in EXHIBITS),
+        "",
+        "## Rows that no machine can have",
+        "",
+        "| # | why |",
+        "| --- | --- |",
+        *(f"| {number} | {why} |" for number, why in OUT_OF_REACH.items()),
+        "",
+        "## Where the faults come from, and how they are planted",
+        "",
+        "| # | source | machine | planted | shortest history |",
+        "| --- | --- | --- | --- | --- |",
+        *(_origin(exhibit) for exhibit in EXHIBITS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(exhibit: Exhibit) -> str:
+    found = [by_lockstep(exhibit), by_watcher(exhibit)]
+    cells = [exhibit.number, exhibit.bug, exhibit.clauses, *(f"`{each}`" if each else "–" for each in found)]
+    return _cells(cells)
+
+
+def _origin(exhibit: Exhibit) -> str:
+    history = " · ".join(f"`{call}`" for call in exhibit.calls)
+    return _cells([exhibit.number, exhibit.source, f"`{exhibit.name}`", exhibit.planted, history])
+
+
+def _cells(cells: list[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def main() -> int:
+    """Run the command line; exit code 1 when a check found the report stale."""
+    parser = argparse.ArgumentParser(description="Write the report of the museum of mutants.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the report is stale")
+    check = parser.parse_args().check
+    text = mutants_text()
+    stale = not TARGET.exists() or TARGET.read_text("utf-8") != text
+    if check and stale:
+        sys.stderr.write("reports/mutants.md is stale; write it anew: python -m reports.tools.mutants\n")
+    elif stale:
+        TARGET.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Which check finds which mutant, each check asked alone."""
+
+import contextlib
+
+from jsm.errors import JsmError
+from models.lockstep import Lockstep, difference_of
+from models.watcher import TransitionViolation, TransitionWatcher
+from tests.mutants.exhibit import Exhibit
+
+
+def by_lockstep(exhibit: Exhibit) -> str | None:
+    """What machine and specification first disagree on in the exhibit's history; None: nothing."""
+    made = Lockstep(make_machine=exhibit.machine, units_per_second=exhibit.units_per_second)
+    found = difference_of(made, exhibit.calls)
+    return None if found is None else found.what
+
+
+def by_watcher(exhibit: Exhibit) -> str | None:
+    """The rule on transition records that the exhibit's history breaks; None: none."""
+    watcher = TransitionWatcher(units_per_second=exhibit.units_per_second)
+    machine = exhibit.machine(units_per_second=exhibit.units_per_second, observer=watcher)
+    try:
+        for call in exhibit.calls:
+            if call.op != "reload":
+                with contextlib.suppress(JsmError):
+                    getattr(machine, call.op)(*call.args, **call.kwargs)
+    except TransitionViolation as violation:
+        return violation.name
+    return None

@@ -1,0 +1,59 @@
+"""The whole museum: all exhibits in one list, and the rows of INVARIANTS section 2 that no machine can have."""
+
+from typing import Final
+
+from tests.mutants import (
+    client_faults,
+    job_faults,
+    kick_faults,
+    reserve_faults,
+    restore_faults,
+    tick_faults,
+    timer_faults,
+    value_faults,
+    wait_faults,
+)
+from tests.mutants.exhibit import MUSEUM, Exhibit
+
+ROOMS: Final = (
+    timer_faults,
+    tick_faults,
+    job_faults,
+    kick_faults,
+    reserve_faults,
+    wait_faults,
+    client_faults,
+    restore_faults,
+    value_faults,
+)
+"""The modules, each of which has put its exhibits into `MUSEUM` when it was imported."""
+
+BEANSTALKD_NOW: Final = (1, 2, 8, 11, 12)
+OTHERS: Final = (
+    13, 15, 18, 19, 21, 23, 25, 26, 29, 32, 33, 34, 36, 37, 38, 39, 40, 42, 44, 45, 47, 49, 51, 52, 54, 55, 56, 58,
+)  # fmt: skip
+ROWS: Final = (*(f"KB-{row}" for row in BEANSTALKD_NOW), *(str(row) for row in OTHERS))
+"""The numbers of the rows of INVARIANTS section 2."""
+
+OUT_OF_REACH: Final = {
+    "36": "The reply to a put while draining comes before the body was read. A machine is given whole bodies, and "
+    "draining is a server's state.",
+    "37": "An over-long line gets two replies. A machine reads no lines and answers a call once.",
+    "38": "A put that declares a huge body crashes. A machine is given the body, not its size as text.",
+}
+"""The rows that only a server on the wire can have, and why."""
+
+
+def _place(exhibit: Exhibit) -> tuple[int, int, str]:
+    """The rows in their order, then the museum's own."""
+    row, own = exhibit.number.rstrip("ab"), exhibit.number.startswith("J")
+    return (1, int(row[1:]), "") if own else (0, ROWS.index(row), exhibit.number)
+
+
+EXHIBITS: Final[tuple[Exhibit, ...]] = tuple(sorted(MUSEUM, key=_place))
+"""All exhibits, in order of their numbers."""
+
+
+def of_row(row: str) -> list[Exhibit]:
+    """The exhibits of a row; 44 has two, 44a and 44b."""
+    return [exhibit for exhibit in EXHIBITS if exhibit.number.rstrip("ab") == row]

@@ -1,0 +1,42 @@
+"""The museum of mutants: every planted fault is found, and the machine without one passes the same."""
+
+import pytest
+
+from jsm.machine import Machine
+from models.lockstep import Lockstep, difference_of
+from tests.mutants.exhibit import Exhibit
+from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
+
+NAMED = [pytest.param(exhibit, id=f"{exhibit.number}-{exhibit.name}") for exhibit in EXHIBITS]
+
+
+def lockstep_of(exhibit: Exhibit, make_machine: type[Machine]) -> Lockstep:
+    """The specification beside a machine with the exhibit's time units."""
+    return Lockstep(make_machine=make_machine, units_per_second=exhibit.units_per_second)
+
+
+@pytest.mark.parametrize("exhibit", NAMED)
+def test_the_shortest_history_shows_the_fault(exhibit: Exhibit) -> None:
+    assert difference_of(lockstep_of(exhibit, Machine), exhibit.calls) is None, "the machine itself has the fault"
+    found = difference_of(lockstep_of(exhibit, exhibit.machine), exhibit.calls)
+    assert found is not None, "no check catches the mutant"
+    assert found.calls == list(exhibit.calls), "the fault shows before the last call"
+    for place in range(len(exhibit.calls)):
+        fewer = [*exhibit.calls[:place], *exhibit.calls[place + 1 :]]
+        assert difference_of(lockstep_of(exhibit, exhibit.machine), fewer) is None, f"call {place} can be left out"
+
+
+def test_every_row_is_in_the_museum_or_said_to_be_out_of_reach() -> None:
+    missing = [row for row in ROWS if not of_row(row) and row not in OUT_OF_REACH]
+    assert missing == []
+    assert [row for row in OUT_OF_REACH if of_row(row)] == []
+
+
+def test_every_exhibit_has_a_number_and_a_name_of_its_own_and_says_how_it_is_planted() -> None:
+    numbers = [exhibit.number for exhibit in EXHIBITS]
+    assert len(set(numbers)) == len(numbers)
+    assert len({exhibit.name for exhibit in EXHIBITS}) == len(numbers)
+    assert [exhibit.name for exhibit in EXHIBITS if not exhibit.planted.endswith(".") or not exhibit.clauses] == []
+    own = [number for number in numbers if number.startswith("J")]
+    assert sorted(own) == sorted(f"J{place}" for place in range(1, len(own) + 1))
+    assert {number.rstrip("ab") for number in numbers} - set(own) <= set(ROWS)
