@@ -37,7 +37,7 @@ from models.invariants_refusals import REFUSALS, check_refusal
 from models.invariants_rule import Broken, BrokenInvariant, Described, Rule, Tally, first_broken
 from models.invariants_span import SPAN_RULES
 from models.invariants_state import STATE_RULES
-from models.invariants_step import Step, arguments
+from models.invariants_step import POSITIONAL, Step, arguments
 from models.invariants_waits import WAIT_RULES
 from models.invariants_worlds import WORLDS, Notebook
 from models.invariants_worlds import check_restore as _check_restore
@@ -45,6 +45,9 @@ from models.invariants_worlds import check_same as _check_same
 from models.picture import Looks, Picture, Seen, picture_of
 
 _STEP_RULES: Final[tuple[Rule[Step], ...]] = (*WAIT_RULES, *CALL_RULES, *SPAN_RULES)
+_RULES_OF: Final[Mapping[str, tuple[Rule[Step], ...]]] = {
+    op: tuple(rule for rule in _STEP_RULES if not rule.ops or op in rule.ops) for op in (*POSITIONAL, "next_tick_at")
+}
 _REFUSED_RULES: Final[tuple[Rule[Step], ...]] = (a_refused_call_changes_nothing, each_command_counts_once)
 _AFTER_STOP: Final = Described("a_stopped_machine_refuses", "SPEC 3", "After a stop every call is refused")
 
@@ -98,7 +101,7 @@ def check_step(
     if step.op == "reload":
         rules: tuple[Rule[Step], ...] = (a_restored_machine_is_the_same,)
     else:
-        rules = _STEP_RULES if step.refused is None else _REFUSED_RULES
+        rules = _RULES_OF[step.op] if step.refused is None else _REFUSED_RULES
     found = first_broken(rules, step, tally)
     if found is not None:
         raise _violation(*found, after, call)

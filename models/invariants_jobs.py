@@ -45,20 +45,16 @@ def a_refused_call_changes_nothing(step: Step) -> bool:
     return True
 
 
-@clause("S31")
+@clause("S31", *LOOKS)
 def a_look_changes_nothing(step: Step) -> bool:
     """A look changes no job, tube or client; only the clock goes on."""
-    if step.op not in LOOKS:
-        return False
     _must_be_equal(step, apart_from=("commands", "clock", "next_tick_at"))
     return True
 
 
-@clause("S27")
+@clause("S27", "reload")
 def a_restored_machine_is_the_same(step: Step) -> bool:
     """A machine that was restored from a snapshot is the one of which the snapshot was taken."""
-    if step.op != "reload":
-        return False
     _must_be_equal(step, apart_from=())
     return True
 
@@ -142,11 +138,9 @@ def _expected_moves(step: Step) -> list[tuple[str, int]]:
     return []
 
 
-@clause("S24 S25")
+@clause("S24 S25", "put")
 def a_put_keeps_what_it_was_given(step: Step) -> bool:
     """A put makes one job with the next id and exactly the values that it was given, a ttr of 0 raised to 1."""
-    if step.op != "put":
-        return False
     args, job_id = step.args, step.before.next_job_id
     job = step.after.jobs.get(job_id)
     if step.value != job_id or job is None:
@@ -161,11 +155,9 @@ def a_put_keeps_what_it_was_given(step: Step) -> bool:
     return True
 
 
-@clause("S17")
+@clause("S17", "release", "release_with", "bury")
 def priority_and_delay_become_what_was_said(step: Step) -> bool:
     """A release sets the priority and delay that it was given, a bury its priority; one without values keeps both."""
-    if step.op not in ("release", "release_with", "bury"):
-        return False
     job_id, args = step.args["job_id"], step.args
     old, job = step.before.jobs.get(job_id), step.after.jobs.get(job_id)
     if old is None or job is None:
@@ -176,11 +168,9 @@ def priority_and_delay_become_what_was_said(step: Step) -> bool:
     return True
 
 
-@clause("S13")
+@clause("S13", "kick_n")
 def a_kick_takes_buried_jobs_else_delayed(step: Step) -> bool:
     """`kick_n` takes at most n jobs of its tube alone: buried ones, and only if there are none delayed ones."""
-    if step.op != "kick_n":
-        return False
     tube, n = step.args["tube"], step.args["n"]
     buried, delayed = _in_state(step, tube, "buried"), _in_state(step, tube, "delayed")
     takes = buried or delayed
@@ -194,11 +184,9 @@ def a_kick_takes_buried_jobs_else_delayed(step: Step) -> bool:
     return bool(takes)
 
 
-@clause("S12")
+@clause("S12", "kick_n")
 def buried_jobs_are_kicked_oldest_first(step: Step) -> bool:
     """`kick_n` takes the job that was buried first, whatever its priority and id."""
-    if step.op != "kick_n":
-        return False
     numbers = step.before.bury_numbers
     buried = sorted(_in_state(step, step.args["tube"], "buried"), key=lambda job: numbers.get(job.id, 0))
     kicked = [record[2] for record in step.records if record[4] == "buried"]
@@ -207,28 +195,24 @@ def buried_jobs_are_kicked_oldest_first(step: Step) -> bool:
     return bool(kicked)
 
 
-@clause("S10")
+@clause("S10", "kick_n", "tick")
 def delayed_jobs_come_by_due_time(step: Step) -> bool:
     """A kick and a tick take delayed jobs in order of (ready instant, id)."""
     if step.op == "kick_n":
         of = _in_state(step, step.args["tube"], "delayed")
         moved = [record[2] for record in step.records if record[4] == "delayed"]
-    elif step.op == "tick":
+    else:
         of = [job for job in step.before.jobs.values() if job.state == "delayed"]
         moved = [record[2] for record in step.records if record[5] == "delay-elapsed"]
-    else:
-        return False
     order = [job.id for job in sorted(of, key=lambda job: (job.ready_at, job.id))]
     if moved != order[: len(moved)]:
         raise Broken(f"the delayed jobs {moved} became ready", f"the first of {order}")
     return bool(moved)
 
 
-@clause("S7")
+@clause("S7", "close_client")
 def a_closed_client_holds_nothing(step: Step) -> bool:
     """A closed client is gone with its wait, its answer and its references, and holds no job."""
-    if step.op != "close_client":
-        return False
     client = step.args["client_id"]
     held = [job.id for job in step.after.jobs.values() if job.reserved_by == client]
     if held or client in step.after.clients:

@@ -54,20 +54,21 @@ class Described(NamedTuple):
 class Rule(Generic[T]):
     """An invariant that can be checked on a `T`."""
 
-    __slots__ = ("check", "described", "name")
+    __slots__ = ("check", "described", "name", "ops")
 
-    def __init__(self, described: Described, check: Callable[[T], bool]) -> None:
+    def __init__(self, described: Described, check: Callable[[T], bool], ops: tuple[str, ...]) -> None:
         self.described = described
         self.name = described.name
         self.check = check  # returns whether there was anything to look at; raises `Broken`
+        self.ops = ops  # the operations after which it is to be checked; none: after each
 
 
-def clause(text: str) -> Callable[[Callable[[T], bool]], Rule[T]]:
+def clause(text: str, *ops: str) -> Callable[[Callable[[T], bool]], Rule[T]]:
     """Make a rule of a function: its name is the invariant's, the first line of its docstring the sentence."""
 
     def make(check: Callable[[T], bool]) -> Rule[T]:
         sentence = (check.__doc__ or "").partition("\n")[0].removesuffix(".")
-        return Rule(Described(check.__name__, text, sentence), check)
+        return Rule(Described(check.__name__, text, sentence), check, ops)
 
     return make
 

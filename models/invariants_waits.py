@@ -57,16 +57,16 @@ def _best(
     return min(jobs, key=lambda job: (job.priority, job.id), default=None)
 
 
-@clause("S29")
+@clause("S29", "tick", "append_reservation")
 def a_paused_tube_gives_no_job(step: Step) -> bool:
     """No job of a paused tube is matched with a client."""
     for serving in servings(step):
         if serving.was_paused:
             raise Broken(f"{serving.client!r} got job {serving.job.id} of {serving.job.tube!r}, paused", "no job")
-    return step.op in ("tick", "append_reservation") and any(is_paused(step.after, tube) for tube in step.after.tubes)
+    return any(is_paused(step.after, tube) for tube in step.after.tubes)
 
 
-@clause("S9")
+@clause("S9", "tick", "append_reservation")
 def the_best_ready_job_goes_first(step: Step) -> bool:
     """A reserve gives the lowest (priority, id) of the ready jobs in all watched, unpaused tubes."""
     looked = False
@@ -81,7 +81,7 @@ def the_best_ready_job_goes_first(step: Step) -> bool:
     return looked
 
 
-@clause("SPEC 4")
+@clause("SPEC 4", "tick", "append_reservation")
 def waiters_are_served_in_order_of_asking(step: Step) -> bool:
     """Of the clients that wait on a job's tube, the one that asked first gets it, and nobody overtakes."""
     looked = False
@@ -175,21 +175,19 @@ def each_wait_gets_one_answer(step: Step) -> bool:
     return bool(before.waiting or before.owed or step.told)
 
 
-@clause("S20")
+@clause("S20", "append_reservation")
 def zero_never_blocks(step: Step) -> bool:
     """An ask whose deadline is now is answered at once."""
-    if step.op != "append_reservation" or step.args["deadline_at"] != step.now:
+    if step.args["deadline_at"] != step.now:
         return False
     if step.told[0].status == QUEUED:
         raise Broken(f"the ask of {step.told[0].client!r} with the deadline {step.now} waits", "an answer at once")
     return True
 
 
-@clause("L4")
+@clause("L4", "append_reservation")
 def a_ready_job_is_given_at_once(step: Step) -> bool:
     """An ask is matched whenever an unpaused tube of its watch list has a ready job, whatever the client holds."""
-    if step.op != "append_reservation":
-        return False
     told, after = step.told[0], step.after
     if told.status != MATCHED:
         for job in after.jobs.values():
@@ -198,11 +196,9 @@ def a_ready_job_is_given_at_once(step: Step) -> bool:
     return True
 
 
-@clause("S21")
+@clause("S21", "tick", "append_reservation")
 def deadline_soon_only_in_the_margin(step: Step) -> bool:
     """DeadlineSoon comes exactly to who asks or waits, gets no job, and holds one with a second or less to live."""
-    if step.op not in ("tick", "append_reservation"):
-        return False
     after = step.after
     soonest = soonest_expiries(after)
     margin = step.now + after.units_per_second
@@ -231,7 +227,7 @@ def deadline_soon_only_in_the_margin(step: Step) -> bool:
     return looked
 
 
-@clause("S20")
+@clause("S20", "tick", "append_reservation")
 def a_timeout_comes_at_its_deadline(step: Step) -> bool:
     """Timeout comes to a client whose deadline is reached, and to no other."""
     deadlines: dict[str, int | None] = {wait.client_id: wait.deadline_at for wait in step.before.waiting}
@@ -247,10 +243,10 @@ def a_timeout_comes_at_its_deadline(step: Step) -> bool:
     return looked
 
 
-@clause("SPEC 5")
+@clause("SPEC 5", "tick")
 def answers_come_in_order(step: Step) -> bool:
     """A tick answers the owed, the matched, the warned by (expiry, asking), the late by (deadline, asking)."""
-    if step.op != "tick" or not step.told:
+    if not step.told:
         return False
     asking: dict[str, int] = {wait.client_id: place for place, wait in enumerate(step.before.waiting)}
     deadlines: dict[str, int] = {wait.client_id: wait.deadline_at or 0 for wait in step.before.waiting}
@@ -273,11 +269,9 @@ def answers_come_in_order(step: Step) -> bool:
 # ---------------------------------------------------------------------- after a tick
 
 
-@clause("S22")
+@clause("S22", "tick")
 def nothing_moves_before_its_time(step: Step) -> bool:
     """A tick ends no delay and no ttr before its instant, and expires jobs in order of (expiry, id)."""
-    if step.op != "tick":
-        return False
     expired = []
     for record in step.records:
         job = step.before.jobs.get(record[2])
@@ -293,65 +287,53 @@ def nothing_moves_before_its_time(step: Step) -> bool:
     return bool(step.records)
 
 
-@clause("L1 S14")
+@clause("L1 S14", "tick")
 def an_expired_job_leaves_its_owner(step: Step) -> bool:
     """After a tick no job is reserved whose ttr is over, whether its owner speaks or not."""
-    if step.op != "tick":
-        return False
     for job in step.after.jobs.values():
         if job.state == "reserved" and job.expires_at <= step.now:
             raise Broken(f"job {job.id} is still reserved, its ttr was over at {job.expires_at}", "no longer")
     return any(job.state == "reserved" and job.expires_at <= step.now for job in step.before.jobs.values())
 
 
-@clause("L2")
+@clause("L2", "tick")
 def an_elapsed_delay_ends(step: Step) -> bool:
     """After a tick no job is delayed whose delay is over."""
-    if step.op != "tick":
-        return False
     for job in step.after.jobs.values():
         if job.state == "delayed" and job.ready_at <= step.now:
             raise Broken(f"job {job.id} is still delayed, its delay was over at {job.ready_at}", "no longer")
     return any(job.state == "delayed" and job.ready_at <= step.now for job in step.before.jobs.values())
 
 
-@clause("L3")
+@clause("L3", "tick")
 def a_wait_ends_by_its_deadline(step: Step) -> bool:
     """After a tick nobody waits whose deadline is reached."""
-    if step.op != "tick":
-        return False
     for wait in step.after.waiting:
         if wait.deadline_at is not None and wait.deadline_at <= step.now:
             raise Broken(f"{wait.client_id!r} still waits, with the deadline {wait.deadline_at}", "an answer")
     return any(wait.deadline_at is not None and wait.deadline_at <= step.now for wait in step.before.waiting)
 
 
-@clause("L5")
+@clause("L5", "tick")
 def an_ended_pause_lets_go(step: Step) -> bool:
     """After a tick no tube is paused whose pause is over."""
-    if step.op != "tick":
-        return False
     for tube in step.after.tubes.values():
         if tube.pause_ends_at is not None and tube.pause_ends_at <= step.now:
             raise Broken(f"tube {tube.name!r} is still paused, until {tube.pause_ends_at}", "no longer")
     return any(tube.pause_ends_at is not None and tube.pause_ends_at <= step.now for tube in step.before.tubes.values())
 
 
-@clause("L4")
+@clause("L4", "tick")
 def no_ready_job_beside_its_waiter(step: Step) -> bool:
     """After a tick no client waits on an unpaused tube that has a ready job: no wake-up is lost."""
-    if step.op != "tick":
-        return False
     for client, job in pairs(step.after):
         raise Broken(f"{client!r} waits on {job.tube!r} beside the ready job {job.id}", "that it gets the job")
     return bool(step.before.waiting)
 
 
-@clause("SPEC 5")
+@clause("SPEC 5", "tick")
 def a_second_tick_does_nothing(step: Step) -> bool:
     """A tick when nothing is due does nothing, and after a tick nothing is due any more."""
-    if step.op != "tick":
-        return False
     before, after = step.before, step.after
     if after.next_tick_at is not None and after.next_tick_at <= step.now:
         raise Broken(f"after a tick the next one is due at {after.next_tick_at}", f"later than {step.now}, or never")
