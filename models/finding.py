@@ -6,18 +6,21 @@ it says can be seen again by anybody who has the calls.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
-from jsm.errors import InvariantViolation, JsmError
+from jsm.errors import InvariantViolation, JsmError, StoppedError
 from jsm.interface import JSM
 from jsm.machine import Machine
 from jsm.records import TransitionRecord
 from models.calls import Call
 from models.differing import Differing, narrowed
+from models.invariants import INVARIANTS, check_looks, check_state, check_step
+from models.invariants_rule import BrokenInvariant
 from models.lockstep import Difference, Lockstep, replay
+from models.picture import Picture, looks_of, picture_of
 from models.watcher import TransitionViolation, TransitionWatcher
 
 
@@ -68,6 +71,7 @@ _SECTIONS: Final[Mapping[str, str]] = {
 }
 """Where SPEC says what an operation does; all others stand in section 3."""
 
+_AFTER_STOP: Final = "a_stopped_machine_refuses"
 _RELOAD: Final = "A restored machine behaves exactly as the one that its snapshot was taken of."
 
 
@@ -117,6 +121,7 @@ class Judge:
         self._watcher = TransitionWatcher(units_per_second=units_per_second)
         try:
             self._machine = make_machine(**self._settings, observer=self)
+            self._before = self._picture()
             if lockstep:
                 self._pair = _Lockstep(units_per_second=units_per_second, make_machine=make_machine)
         except Exception as error:  # whatever a faulty machine raises is a finding
@@ -132,15 +137,14 @@ class Judge:
             return self._crash
         self._records.clear()
         try:
-            self._outcome(call)
-        except InvariantViolation as violation:  # a machine that checks itself
+            outcome = self._outcome(call)
+            self._watcher.consume(self._records)
+            if self._invariants:
+                self._look(call, outcome)
+        except InvariantViolation as violation:  # of this judge's, or of a machine that checks itself
             return _violation(violation, step)
         except Exception as error:
             return _crash(error, step)
-        try:
-            self._watcher.consume(self._records)
-        except TransitionViolation as violation:
-            return _transition(violation, step)
         return self._compared(call, step)
 
     def _outcome(self, call: Call) -> dict[str, Any]:
@@ -152,6 +156,26 @@ class Judge:
             return {"ok": getattr(self._machine, call.op)(*call.args, **call.kwargs)}
         except JsmError as error:
             return {"refused": str(error.refusal)}
+
+    def _picture(self) -> Picture | None:
+        """The machine as it is; None: nobody asked for it, or the machine is stopped."""
+        try:
+            return picture_of(self._machine) if self._invariants else None
+        except StoppedError:
+            return None
+
+    def _look(self, call: Call, outcome: dict[str, Any]) -> None:
+        """Check the invariants of a call that has just ended. Raises `InvariantViolation`."""
+        before, after = self._before, self._picture()
+        if before is None and outcome.get("refused") != "stopped":
+            raise InvariantViolation(_AFTER_STOP, f"after a stop, {call.op} ended with {outcome}")
+        if before is None or after is None:
+            self._before = after
+            return
+        check_step(before, call, outcome, self._records, after)
+        check_state(after)
+        check_looks(after, looks_of(self._machine, after))
+        self._before = self._picture()  # once more: the looks have counted commands
 
     def _compared(self, call: Call, step: int) -> Finding | None:
         """What the comparison with the specification showed."""
@@ -244,7 +268,10 @@ def _violation(violation: InvariantViolation, step: int) -> Finding:
     """Any other named property; its message is all that is known of the values."""
     if isinstance(violation, TransitionViolation):
         return _transition(violation, step)
-    parts: Iterable[str] = (getattr(violation, field, "") for field in ("clause", "sentence", "expected", "found"))
-    clause, text, expected, found = (str(part) for part in parts)
+    if isinstance(violation, BrokenInvariant):
+        return Finding(violation.name, violation.clause, violation.sentence, violation.expected, violation.found, step)
+    described = INVARIANTS.get(violation.name)
     message = str(violation).removeprefix(f"{violation.name}: ")
-    return Finding(violation.name, clause, text or violation.name, expected, found or message, step)
+    if described is None:
+        return Finding(violation.name, "", violation.name, "", message, step)
+    return Finding(violation.name, described.clause, described.sentence, described.sentence, message, step)

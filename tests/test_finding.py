@@ -33,10 +33,17 @@ def test_a_machine_without_a_fault_shows_none() -> None:
 
 
 def test_a_difference_is_found_with_both_answers_and_its_step() -> None:
-    found = find_fault([PUT, Call("kick", (1,)), TAKE], make_machine=KickTakesReady)
+    found = find_fault([PUT, Call("kick", (1,)), TAKE], make_machine=KickTakesReady, invariants=False)
     assert found is not None
     assert found[:2] == ("lock-step outcome", "SPEC 3")
     assert (found.expected, found.found, found.step) == ("refused: wrong-state", "accepted", 1)
+
+
+def test_an_invariant_is_named_before_the_difference_that_it_makes() -> None:
+    found = find_fault([PUT, Call("kick", (1,)), TAKE], make_machine=KickTakesReady)
+    assert found is not None
+    assert found[:2] == ("a_kick_takes_buried_or_delayed_only", "S16")
+    assert (found.expected, found.found, found.step) == ("a refusal as wrong-state", "the call was accepted", 1)
 
 
 def test_without_lock_step_and_invariants_such_a_fault_is_not_seen() -> None:
