@@ -8,10 +8,9 @@ moved before a worker or a producer acts.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from simpy.core import EmptySchedule, Environment
+from simpy.core import EmptySchedule
 from simpy.events import URGENT, Event
 
 from jsm.reservations import Reservation, ReservationStatus
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from jsm.machine import Machine
     from jsm.observed import ObservedMachine
     from jsm.records import TransitionRecord
+    from sim.environment import UnitEnvironment
 
 AnyMachine: TypeAlias = "Machine | ObservedMachine"
 
@@ -54,19 +54,6 @@ class RecordBuffer:
                 consume(chunk)
 
 
-class UnitEnvironment(Environment):
-    """SimPy's environment on whole time units."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def now(self) -> int:
-            """The instant, in units."""
-
-    else:
-        now = property(attrgetter("_now"), doc="The instant, in units.")  # in C; SimPy's own is in Python
-
-
 class Driver:
     """Drives one machine on one SimPy environment."""
 
@@ -75,7 +62,7 @@ class Driver:
         self.machine = machine
         self.stopped = False
         self._buffer = buffer
-        self._waits: dict[ClientID, Event] = {}  # by waiting client: what its worker sleeps on
+        self._waits: dict[ClientID, Callable[[Reservation], object]] = {}  # by waiting client: whom to tell
         self._armed_at: int | None = None
         # Bound once: these are called for every job.
         self._next_tick_at = machine.next_tick_at
@@ -93,7 +80,7 @@ class Driver:
         now = self.env.now
         if due <= now:
             for answer in self._tick(now):
-                self._waits.pop(answer.client_id).succeed(answer)
+                self._waits.pop(answer.client_id)(answer)
             due = self._next_tick_at()
             if due is None:
                 return
@@ -101,18 +88,26 @@ class Driver:
         if armed_at is None or due < armed_at:
             self._arm(due)
 
-    def reserve(self, client_id: ClientID, tubes: Sequence[TubeName], timeout: int | None) -> Reservation | Event:
-        """Ask for a job, with a timeout in units or None: the answer, or an event whose value will be the answer."""
-        env = self.env
-        now = env.now
+    def reserve(
+        self,
+        client_id: ClientID,
+        tubes: Sequence[TubeName],
+        timeout: int | None,
+        answered: Callable[[Reservation], object],
+    ) -> Reservation | None:
+        """Ask for a job, with a timeout in units or None: the answer, or None: `answered` will be called with it.
+
+        `answered` must not call the driver or the machine: it is called between a tick and what follows it.
+        """
+        now = self.env.now
         deadline_at = None if timeout is None else now + timeout
         answer = self._append(now, client_id, request_id="", tubes=tubes, deadline_at=deadline_at)
         if answer.status is not _QUEUED:
             self.settle()
             return answer
-        event = self._waits[client_id] = Event(env)
+        self._waits[client_id] = answered
         self.settle()
-        return event
+        return None
 
     def close(self, client_id: ClientID) -> None:
         """Close a client's connection; whatever it waits for never comes."""

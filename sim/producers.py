@@ -1,22 +1,22 @@
-"""SimPy processes that put jobs."""
+"""What puts jobs: an alarm that goes off at every arrival, or a SimPy process that replays a log."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from simpy.events import Timeout
+from simpy.events import URGENT, Event, Timeout
 
 from jsm.job import ClientID, JobID, TubeName
 from sim.distributions import Exponential, to_units, units_sampler
+from sim.environment import Alarm
 from sim.scenario_models import AtStartArrivals, ConstantArrivals, PoissonArrivals, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-
-    from simpy.events import Event
 
     from sim.book import JobBook
     from sim.driver import Driver
@@ -57,38 +57,59 @@ class JobSource:
             self._work = units_sampler(producer.work, rng, self._units_per_second)
         self._body = bytes(producer.body_bytes)
         self._class = context.class_index.get(producer.class_name or "", 0)
+        self._takes_notes = context.takes_notes
+        self._env = context.driver.env
+        self._settle = context.driver.settle
 
-    def run(self) -> Generator[Event, Any, None]:
-        """The process: puts jobs until the producer's own end or the run's."""
+    def start(self) -> Event:
+        """Begin to put jobs; the event happens after the last one, unless the run's end comes first."""
+        env = self._context.driver.env
         if self._trace is not None:
-            yield from self._replay(self._trace)
-            return
-        machine, producer, body = self._context.driver.machine, self._producer, self._body
+            return env.process(self._replay(self._trace))
+        self._is_over = Event(env)
+        Alarm(env, self._appear).set(0, URGENT)
+        return self._is_over
+
+    def _appear(self, _: Event) -> None:
+        machine, producer = self._context.driver.machine, self._producer
         assert isinstance(producer.tube, str)  # only a trace maps its tubes and its priorities
         assert isinstance(producer.priority, int)
-        put, tube = machine.put, TubeName(producer.tube)
-        priority, delay_seconds, ttr_seconds = producer.priority, producer.delay_seconds, producer.ttr_seconds
+        tube = TubeName(producer.tube)
         machine.use_tube(ClientID(producer.name), tube)
-        env, settle = self._context.driver.env, self._context.driver.settle
-        takes_notes = self._context.takes_notes
+        self._put = partial(
+            machine.put,
+            priority=producer.priority,
+            delay_seconds=producer.delay_seconds,
+            ttr_seconds=producer.ttr_seconds,
+            body=self._body,
+            tube=tube,
+        )
+        self._left = -1 if producer.jobs is None else producer.jobs
+        self._alarm = Alarm(self._env, self._arrive)
+        self._await_next()
+
+    def _await_next(self) -> None:
+        """Set the alarm for the next job; jobs at this very instant are put at once."""
         end_at = self._context.end_at
-        limit = self._producer.jobs
-        for count, gap in enumerate(self._gaps):
-            if count == limit or (end_at is not None and env.now + gap > end_at):
-                return
+        for gap in self._gaps:
+            if not self._left or (end_at is not None and self._env.now + gap > end_at):
+                break
+            self._left -= 1
             if gap:
-                yield Timeout(env, gap)
-            job_id = put(
-                env.now,
-                priority=priority,
-                delay_seconds=delay_seconds,
-                ttr_seconds=ttr_seconds,
-                body=body,
-                tube=tube,
-            )
-            if takes_notes:
-                self._note(job_id, None if self._work is None else next(self._work), self._class)
-            settle()
+                self._alarm.set(gap)
+                return
+            self._put_one()
+        self._is_over.succeed()
+
+    def _arrive(self, _: Event) -> None:
+        self._put_one()
+        self._await_next()
+
+    def _put_one(self) -> None:
+        job_id = self._put(self._env.now)
+        if self._takes_notes:
+            self._note(job_id, None if self._work is None else next(self._work), self._class)
+        self._settle()
 
     def _replay(self, trace: TraceJobs) -> Generator[Event, Any, None]:
         driver, producer = self._context.driver, self._producer

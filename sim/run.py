@@ -11,20 +11,23 @@ from jsm.observed import ObservedMachine
 from jsm.states import JobState
 from models.watcher import TransitionWatcher
 from sim.book import JobBook
-from sim.driver import Driver, RecordBuffer, UnitEnvironment
+from sim.driver import Driver, RecordBuffer
+from sim.environment import UnitEnvironment
 from sim.metrics import Metrics
+from sim.plain_workers import PlainWorker, is_plain
 from sim.producers import JobSource, PutContext
 from sim.run_result import PoolInfo, RunInfo, RunResult
 from sim.scenario_checks import scenario_notes
 from sim.scenario_models import JobService, Scenario
 from sim.streams import Streams
 from sim.traces import TraceJobs, produced_tubes, read_traces, trace_notes, wall_clock_start, watch_lists
-from sim.workers import WorkContext, Worker
+from sim.work import WorkContext
+from sim.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from simpy.events import Event, Process
+    from simpy.events import Event
 
     from jsm.records import CommandRecord, Observer, TransitionRecord
     from sim.driver import AnyMachine
@@ -89,8 +92,9 @@ class Simulation:
 
         A violation that a watcher finds is raised, also when the run failed in another way after it.
         """
-        working = [self.env.process(worker.run()) for worker in self.workers]
-        arrivals = [self.env.process(source.run()) for source in self._sources]
+        started = [worker.start() for worker in self.workers]
+        working = [process for process in started if process is not None]
+        arrivals = [source.start() for source in self._sources]
         if self.scenario.run.stop == "drained":
             self.env.process(self._drain_after(arrivals))
         try:
@@ -144,7 +148,7 @@ class Simulation:
             seconds = min(seconds, run.duration_seconds)
         return round(seconds * run.units_per_second)
 
-    def _drain_after(self, arrivals: Sequence[Process]) -> Generator[Event, object, None]:
+    def _drain_after(self, arrivals: Sequence[Event]) -> Generator[Event, object, None]:
         """Wait for the last arrival; from then on the run ends as soon as no job can make progress."""
         yield self.env.all_of(arrivals)
         self._drain.is_on = True
@@ -160,7 +164,7 @@ class Simulation:
             for pool in self.scenario.workers
         )
 
-    def _make_workers(self, watched_tubes: dict[str, tuple[str, ...]], streams: Streams) -> list[Worker]:
+    def _make_workers(self, watched_tubes: dict[str, tuple[str, ...]], streams: Streams) -> list[Worker | PlainWorker]:
         metrics = self.metrics
         context = WorkContext(
             driver=self.driver,
@@ -171,7 +175,7 @@ class Simulation:
             drain=self._drain,
         )
         return [
-            Worker(
+            (PlainWorker if is_plain(pool) else Worker)(
                 pool,
                 index,
                 number,
@@ -281,8 +285,8 @@ def _unwatched(
     return [TubeName(tube) for tube in produced_tubes(scenario, traces) if tube not in watched]
 
 
-def _raise_failure(*groups: Sequence[Process]) -> None:
+def _raise_failure(*groups: Sequence[Event]) -> None:
     """Raise what a process failed with, if one did: the error itself, since SimPy raises a copy, or fails to."""
-    for process in (process for group in groups for process in group):
+    for process in (event for group in groups for event in group):
         if process.triggered and isinstance(process.value, BaseException):
             raise process.value from None

@@ -1,51 +1,29 @@
-"""SimPy processes that reserve jobs and work on them."""
+"""SimPy processes that reserve jobs and work on them, touch them, give up, crash and come back.
+
+Pools that need nothing of that have the cheaper workers of `sim.plain_workers`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from simpy.events import Timeout
+from simpy.events import Event, Timeout
 from simpy.exceptions import Interrupt
 
 from jsm.errors import JsmError
 from jsm.job import ClientID, JobID, TubeName
-from jsm.reservations import Reservation, ReservationStatus
-from sim.distributions import Exponential, probability_sampler, units_sampler
+from jsm.reservations import ReservationStatus
+from sim.distributions import Exponential, units_sampler
 from sim.run_result import Outcome
-from sim.scenario_models import BuryPolicy, JobService, Pool, ReleasePolicy
+from sim.scenario_models import JobService, Pool
+from sim.work import Ending, WorkContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
-    from simpy.events import Event
+    from simpy.events import Process
 
-    from sim.book import JobBook
-    from sim.driver import Driver
     from sim.streams import Streams
-
-_DONE = Outcome.DONE  # a plain name: see `jsm.states.READY`
-
-
-class Drain(Protocol):
-    """What wants to know, once arrivals are over, that a job was deleted or buried."""
-
-    is_on: bool
-
-    def job_ended(self) -> None:
-        """Called after each such job; does nothing before `is_on`."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkContext:
-    """What all workers of a run share; the two callables are `Metrics.work` and `Metrics.absent`, or None."""
-
-    driver: Driver
-    book: JobBook
-    keeps_book: bool  # something is noted of some jobs
-    work: Callable[[int, int, int, int, Outcome], None] | None
-    absent: Callable[[int, int, int, int], None] | None
-    drain: Drain
 
 
 class Worker:
@@ -70,10 +48,6 @@ class Worker:
         self._service: Iterator[int] | None = None
         if not isinstance(pool.service, JobService):
             self._service = units_sampler(pool.service, streams.stream(f"{name}/service"), units)
-        self._chance: Iterator[float] | None = None
-        if pool.failure is not None:
-            self._chance = probability_sampler(streams.stream(f"{name}/failure"))
-            self._failure_probability = pool.failure.probability
         self._lives: Iterator[int] | None = None
         self._restarts: Iterator[int] | None = None
         if pool.crash is not None:
@@ -84,20 +58,16 @@ class Worker:
         self._touch_every = (
             None if pool.touch_every_seconds is None else max(round(pool.touch_every_seconds * units), 1)
         )
-        self._is_plain = (
-            self._service is not None
-            and pool.redraw == "each-attempt"
-            and not pool.gives_up_at_ttr
-            and pool.touch_every_seconds is None
-            and pool.max_attempts is None
-        )
         self._env = context.driver.env
-        self._delete = context.driver.machine.delete
+        self._ending = Ending(pool, self._client_id, context, streams)
         self._working_since: int | None = None
         self._absent_since: int | None = None
 
-    def run(self) -> Generator[Event, Any, None]:
-        """The process; it ends with the run."""
+    def start(self) -> Process:
+        """Start the process; it ends with the run."""
+        return self._env.process(self._run())
+
+    def _run(self) -> Generator[Event, Any, None]:
         start_at = round(self._pool.start_at_seconds * self._units_per_second)
         if start_at:
             yield from self._stay_away(start_at)
@@ -139,27 +109,20 @@ class Worker:
 
     def _serve(self) -> Generator[Event, Any, None]:
         """Reserve and work for ever."""
-        driver, service = self._context.driver, self._service
-        env, reserve = driver.env, driver.reserve
-        client_id, tubes, timeout = self._client_id, self._tubes, self._timeout
-        matched, deadline_soon = ReservationStatus.MATCHED, ReservationStatus.DEADLINE_SOON
+        driver, env = self._context.driver, self._env
         report, (pool_index, number) = self._context.work, self._place
-        is_plain, finish = self._is_plain, self._finish
         while True:
-            answer: Any = reserve(client_id, tubes, timeout)
-            if type(answer) is not Reservation:
-                answer = yield answer
-            if answer.status is not matched:
-                if answer.status is deadline_soon:
+            event = Event(env)
+            answer: Any = driver.reserve(self._client_id, self._tubes, self._timeout, event.succeed)
+            if answer is None:
+                answer = yield event
+            if answer.status is not ReservationStatus.MATCHED:
+                if answer.status is ReservationStatus.DEADLINE_SOON:
                     # It holds a job that it gave up on; asking again before that expires gets the same answer.
                     yield Timeout(env, self._units_per_second)
                 continue
             began_at = self._working_since = env.now
-            if is_plain and service is not None:
-                yield Timeout(env, next(service))
-                outcome = finish(answer.job_id)
-            else:
-                outcome = yield from self._attempt(answer.job_id)
+            outcome = yield from self._attempt(answer.job_id)
             self._working_since = None
             if report is not None:
                 report(pool_index, number, began_at, env.now, outcome)
@@ -171,7 +134,7 @@ class Worker:
         if pool.max_attempts is not None:
             view = driver.machine.get_job(job_id, now=env.now)
             if view.reserves > pool.max_attempts:
-                return self._bury(job_id, None)
+                return self._ending.bury(job_id, None)
         done_at = env.now + self._work_of(job_id)
         ttr = self._context.book.ttr[job_id] if pool.gives_up_at_ttr else None
         expires_at = None if ttr is None else env.now + ttr
@@ -182,7 +145,7 @@ class Worker:
             if next_at == expires_at and done_at != next_at:
                 return Outcome.GAVE_UP
             if next_at == done_at:
-                return self._finish(job_id)
+                return self._ending.finish(job_id, env.now)
             try:
                 driver.machine.touch(env.now, job_id, self._client_id)
             except JsmError:
@@ -200,58 +163,6 @@ class Worker:
         if job_id not in book.work:
             book.work[job_id] = next(self._service)
         return book.work[job_id]
-
-    def _finish(self, job_id: JobID) -> Outcome:
-        """Delete the job whose work is done, or do what the policy says when it failed."""
-        if self._chance is not None and next(self._chance) < self._failure_probability:
-            return self._fail(job_id)
-        try:
-            self._delete(job_id, self._client_id, now=self._env.now)
-        except JsmError:
-            return Outcome.LATE  # its ttr ran out and somebody else holds it or has finished it
-        context = self._context
-        if context.keeps_book:
-            context.book.forget(job_id)
-        if context.drain.is_on:
-            context.drain.job_ended()
-        return _DONE
-
-    def _fail(self, job_id: JobID) -> Outcome:
-        failure, driver = self._pool.failure, self._context.driver
-        assert failure is not None
-        try:
-            view = driver.machine.get_job(job_id, now=driver.env.now)
-            failures = self._context.book.fail(job_id)
-            if self._pool.max_attempts is not None and view.reserves >= self._pool.max_attempts:
-                return self._bury(job_id, None)
-            match failure.policy:
-                case ReleasePolicy() as policy:
-                    driver.machine.release_with(
-                        driver.env.now,
-                        job_id,
-                        self._client_id,
-                        priority=view.priority if policy.priority is None else policy.priority,
-                        delay_seconds=policy.delay_seconds(failures),
-                    )
-                    driver.settle()
-                case BuryPolicy() as policy:
-                    return self._bury(job_id, policy.priority)
-                case _:
-                    pass  # the ttr is to run out
-        except JsmError:
-            return Outcome.LATE
-        return Outcome.FAILED
-
-    def _bury(self, job_id: JobID, priority: int | None) -> Outcome:
-        driver = self._context.driver
-        try:
-            if priority is None:
-                priority = driver.machine.get_job(job_id, now=driver.env.now).priority
-            driver.machine.bury(driver.env.now, job_id, self._client_id, priority=priority)
-        except JsmError:
-            return Outcome.LATE
-        self._context.drain.job_ended()
-        return Outcome.FAILED
 
     def _end_work(self, outcome: Outcome) -> None:
         if self._working_since is not None:

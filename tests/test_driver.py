@@ -9,7 +9,8 @@ from simpy.events import Event
 from jsm.job import ClientID, JobID, TubeName
 from jsm.machine import Machine
 from jsm.reservations import Reservation, ReservationStatus
-from sim.driver import CHUNK, Driver, RecordBuffer, UnitEnvironment
+from sim.driver import CHUNK, Driver, RecordBuffer
+from sim.environment import UnitEnvironment
 from sim.run import Simulation
 from sim.scenario import load_scenario
 
@@ -58,12 +59,9 @@ class Bench:
 
     def ask(self, client: ClientID = ANN, *, timeout: int | None = None) -> None:
         """Let a client reserve now, and note its answer when it comes."""
-        answer = self.driver.reserve(client, (TUBE,), timeout)
-        if isinstance(answer, Reservation):
+        answer = self.driver.reserve(client, (TUBE,), timeout, self._note)
+        if answer is not None:
             self._note(answer)
-            return
-        assert answer.callbacks is not None
-        answer.callbacks.append(lambda event: self._note(event.value))
 
     def at(self, instant: int, action: Callable[[], object]) -> None:
         """Do something at an instant."""

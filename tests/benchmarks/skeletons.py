@@ -14,7 +14,7 @@ import simpy
 from simpy.events import Event
 
 from sim.distributions import Exponential, units_sampler
-from sim.driver import UnitEnvironment
+from sim.environment import UnitEnvironment
 from sim.streams import Streams
 
 if TYPE_CHECKING:
