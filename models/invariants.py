@@ -33,7 +33,7 @@ from models.invariants_jobs import (
     each_command_counts_once,
 )
 from models.invariants_looks import LOOK_RULES, Shown
-from models.invariants_refusals import REFUSALS, check_refusal
+from models.invariants_refusals import REFUSALS, Unfounded, check_refusal
 from models.invariants_rule import Broken, BrokenInvariant, Described, Rule, Tally, first_broken
 from models.invariants_span import SPAN_RULES
 from models.invariants_state import STATE_RULES
@@ -96,8 +96,8 @@ def check_step(
     step = Step(before, call.op, arguments(call.op, call.args, call.kwargs), outcome, records, after)
     try:
         tally[check_refusal(step)] += 1
-    except Broken as broken:
-        raise _violation(REFUSALS[broken.args[0]], broken, after, call) from None
+    except Unfounded as unfounded:
+        raise _violation(REFUSALS[unfounded.name], unfounded, after, call) from None
     if step.op == "reload":
         rules: tuple[Rule[Step], ...] = (a_restored_machine_is_the_same,)
     else:

@@ -18,42 +18,60 @@ Ground = tuple[str, str]
 _REFUSALS: Final = (
     ("a_call_from_the_past_is_refused", "S22", "A call whose `now` lies before the clock is refused"),
     ("values_of_a_wrong_type_are_refused", "S24", "An argument of a wrong type is refused"),
-    ("numbers_out_of_range_are_refused", "S24", "A priority, delay, ttr, pause or n out of its range is refused"),
     (
-        "illegal_tube_names_are_refused",
-        "S23",
-        "A tube name with another letter, a hyphen first, or too long is refused",
+        "numbers_out_of_range_are_refused",
+        "S24",
+        "A priority, delay, ttr, pause or n is refused exactly out of its range",
     ),
-    ("bodies_too_big_are_refused", "S25", "A body longer than `max_job_size` is refused, one as long is not"),
-    ("an_ask_for_the_past_is_refused", "S20", "A deadline before now is refused, one that is now is not"),
+    ("illegal_tube_names_are_refused", "S23", "A tube name is refused exactly when it has an illegal letter or length"),
+    ("bodies_too_big_are_refused", "S25", "A body is refused exactly when it is longer than `max_job_size`"),
+    (
+        "an_ask_for_the_past_is_refused",
+        "S20",
+        "An ask is refused when its deadline lies before now, and not when it is now",
+    ),
     ("an_empty_watch_list_is_refused", "S30", "An ask that watches no tube is refused"),
-    ("the_last_watched_tube_stays", "S30", "A client's only watched tube can't be ignored"),
+    ("the_last_watched_tube_stays", "S30", "A client can't ignore its only watched tube, and can ignore any other"),
+    ("an_empty_client_is_refused", "S4", "An empty client id is refused: it would match a job without owner"),
     (
-        "an_empty_client_is_refused",
-        "S4",
-        "A client id that is empty is refused, since it would match a job without owner",
+        "a_job_that_is_gone_is_missing",
+        "S11",
+        "Every command on an id is refused as missing exactly when no live job has it",
     ),
-    ("a_job_that_is_gone_is_missing", "S11", "Every command on an id that is not live is refused as missing"),
     (
         "a_tube_that_is_gone_is_missing",
         "S19",
-        "A look at a tube, or a pause, is refused as missing where there is none",
+        "A look at a tube, or a pause, is refused as missing exactly if there is none",
     ),
-    ("a_peek_finds_what_is_there", "S10", "A peek is refused as missing exactly when no job is in the state"),
-    ("a_reserved_job_is_not_reserved_again", "S5", "A reserved job can't be reserved by its id"),
-    ("a_kick_takes_buried_or_delayed_only", "S16", "A kick of one job is refused unless it is buried or delayed"),
+    ("a_peek_finds_what_is_there", "S10", "A peek is refused as missing exactly when the tube has no job in the state"),
+    (
+        "a_reserved_job_is_not_reserved_again",
+        "S5",
+        "A job is refused to be reserved by its id exactly when it is reserved",
+    ),
+    (
+        "a_pause_hinders_nothing_else",
+        "S29",
+        "A pause of its tube hinders no reserve by id, kick, delete or peek of a job",
+    ),
+    (
+        "a_kick_takes_buried_or_delayed_only",
+        "S16",
+        "A kick of one job is refused exactly unless it is buried or delayed",
+    ),
     ("only_a_reserved_job_is_given_back", "S4", "Release, bury and touch are refused unless the job is reserved"),
     (
         "only_the_owner_has_a_reserved_job",
         "S4",
-        "Release, bury, touch and delete of a reserved job are its owner's alone",
+        "Release, bury, touch, delete of a reserved job are its owner's and nobody else's",
     ),
+    ("anyone_deletes_what_is_not_reserved", "S11", "A ready, delayed or buried job is deleted for anyone"),
     (
         "one_wait_a_client",
         "S20",
-        "A client that waits or is owed an answer can't ask again, nor cancel what it is owed",
+        "An ask is refused exactly to a client that waits or is owed an answer, whatever it holds",
     ),
-    ("only_these_refusals", "S11 S16 S20 S23 S24 S29", "A call is refused for no other reason than these"),
+    ("only_these_refusals", "SPEC 3", "No call is refused for another reason than these"),
 )
 REFUSALS: Final[Mapping[str, Described]] = {name: Described(name, *rest) for name, *rest in _REFUSALS}
 """The invariants of refusals by name."""
@@ -66,20 +84,59 @@ _TIMELESS: Final = ("count_command", "stop", "next_tick_at", "reload")
 
 
 def check_refusal(step: Step) -> str:
-    """Check that the call was refused for the right reason or rightly accepted; returns the name that it exercised.
+    """Check that the call was refused for the right reason, or rightly accepted.
 
-    Raises `Broken` with the name of the invariant as its third argument.
+    Returns the name that it exercised; of an accepted call it is the one that a refusal would have broken.
+    Raises `Unfounded`.
     """
-    if step.refused == "bad-value" and step.args.get("process") is not None:
+    before, op, args, refused = step.before, step.op, step.args, step.refused
+    if refused == "bad-value" and args.get("process") is not None:
         return "only_these_refusals"  # what `process` may hold is between the machine and its server
-    ground = _ground(step.before, step.op, step.args)
-    category, name = ground or (None, "only_these_refusals")
-    if step.refused != category:
-        ended = "was accepted" if step.refused is None else f"was refused as {step.refused}"
-        broken = Broken(f"the call {ended}", "that it is accepted" if category is None else f"a refusal as {category}")
-        broken.args = (name,)
-        raise broken
-    return name
+    category, name = _ground(before, op, args) or (None, "")
+    if refused == category:
+        return name or _blamed(before, op, args, "")
+    ended = "was accepted" if refused is None else f"was refused as {refused}"
+    expected = "that it is accepted" if category is None else f"a refusal as {category}"
+    raise Unfounded(name or _blamed(before, op, args, str(refused)), f"the call {ended}", expected)
+
+
+class Unfounded(Broken):
+    """A call was refused without a reason, or accepted against one; `name` is the invariant's."""
+
+    def __init__(self, name: str, found: str, expected: str) -> None:
+        super().__init__(found, expected)
+        self.name = name
+
+
+def _blamed(before: Picture, op: str, args: Mapping[str, Any], refused: str) -> str:
+    """The invariant that a refusal without a reason breaks: whose sentence it takes too far."""
+    if refused == "bad-value":
+        if args.get("deadline_at") is not None and args["deadline_at"] == args.get("now"):
+            return "an_ask_for_the_past_is_refused"
+        names = (args["tube"],) if "tube" in args else tuple(args.get("tubes", ()))
+        if op == "ignore_tube" or all(name.isalnum() for name in names):
+            return {"put": "numbers_out_of_range_are_refused", "ignore_tube": "the_last_watched_tube_stays"}.get(
+                op, "only_these_refusals"
+            )
+        return "illegal_tube_names_are_refused"
+    job = before.jobs.get(args.get("job_id", 0))
+    if job is not None and op not in ("release", "release_with", "touch", "bury"):
+        tube = before.tubes.get(job.tube)
+        if tube is not None and tube.pause_ends_at is not None:
+            return "a_pause_hinders_nothing_else"
+    return _TAKEN_TOO_FAR.get(op, "only_these_refusals")
+
+
+_TAKEN_TOO_FAR: Final[Mapping[str, str]] = {
+    "delete": "anyone_deletes_what_is_not_reserved",
+    **dict.fromkeys(("release", "release_with", "touch", "bury"), "only_the_owner_has_a_reserved_job"),
+    "kick": "a_kick_takes_buried_or_delayed_only",
+    "reserve_job": "a_reserved_job_is_not_reserved_again",
+    **dict.fromkeys(("append_reservation", "cancel_reservation"), "one_wait_a_client"),
+    **dict.fromkeys(("get_job", "get_stats_job_as_yaml"), "a_job_that_is_gone_is_missing"),
+    **dict.fromkeys(("pause_tube", "get_stats_tube_as_yaml"), "a_tube_that_is_gone_is_missing"),
+    **dict.fromkeys(("peek_ready_job", "peek_delayed_job", "peek_buried_job"), "a_peek_finds_what_is_there"),
+}
 
 
 def _ground(before: Picture, op: str, args: Mapping[str, Any]) -> Ground | None:

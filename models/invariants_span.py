@@ -292,12 +292,12 @@ def _timers(job: JobView, number: int | None) -> str:
 
 SPAN_RULES: Final[tuple[Rule[Step], ...]] = (
     time_never_goes_back,
+    puts_are_deletes_plus_live_jobs,
     a_job_goes_by_delete_only,
     ids_strictly_increase,
     states_change_along_the_edges,
     counters_count_their_events,
     totals_count_their_events,
-    puts_are_deletes_plus_live_jobs,
     what_was_put_stays,
     priority_and_delay_change_by_release_and_bury_only,
     timers_and_owners_stand_still,
