@@ -23,6 +23,7 @@ class Room(NamedTuple):
 COMMANDS: Final = {
     "simulate": Room("sim.cli", "sim", "Run a scenario: producers, workers, the machine; measured, checked, drawn."),
     "graph": Room("models.cli", "check", "Draw the state diagram that everything is checked against."),
+    "verify": Room("models.verify_cli", "check", "Check a trace of any implementation, record by record."),
 }
 """The commands, by the name of the function in their room."""
 

@@ -1,0 +1,153 @@
+"""`jsm verify`, for the door (`jsm/__main__.py`) to register."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from models.verify_formats import JUNIT_EPOCH, VerifyFormat, render
+from models.verify_input import STANDARD_INPUT, UnreadableError, name_of, trace_lines
+
+if TYPE_CHECKING:
+    from jsm.interface import JSMSnapshot
+    from models.verify_result import VerifyResult
+
+_EXIT_CODES = {"holds": 0, "violated": 1, "undetermined": 3}
+
+
+def verify(
+    *,
+    trace: Annotated[
+        str, typer.Argument(metavar="TRACE", help="A JSON Lines trace, gzip or not; - is standard input.")
+    ],
+    go_on: Annotated[
+        bool, typer.Option("--all", help="Go on after the first violation, where that makes sense.")
+    ] = False,
+    from_middle: Annotated[
+        bool, typer.Option("--from-middle", help="Adopt jobs that were put before the trace began.")
+    ] = False,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="A snapshot file of the machine where the trace begins.", metavar="FILE")
+    ] = None,
+    max_job_size: Annotated[
+        int | None, typer.Option(help="The greatest body in bytes; 65535 unless the header says otherwise.", min=0)
+    ] = None,
+    form: Annotated[VerifyFormat, typer.Option("--format", help="How the result is written.")] = VerifyFormat.TEXT,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors; the exit code tells.")] = False,
+) -> None:
+    """Check a trace of any implementation against the state diagram, and its calls against the machine.
+
+    A rejection gives the longest accepted prefix, the rejected record, and for each possible action what refuses it.
+    What the format is, `models/verify.py` tells.
+
+    Exit 0: it holds. 1: violated. 2: bad input. 3: undetermined, since there was nothing to check.
+    """
+    if as_json and form not in (VerifyFormat.TEXT, VerifyFormat.JSON):
+        _refuse(f"--json and --format {form} exclude each other; leave one out")
+    if snapshot is not None and from_middle:
+        _refuse("--snapshot and --from-middle exclude each other: with a snapshot all jobs are known; leave one out")
+    form = VerifyFormat.JSON if as_json else form
+    try:
+        with (
+            _progress(trace, shown=not quiet and form is VerifyFormat.TEXT) as progress,
+            trace_lines(trace, progress) as lines,
+        ):
+            result = _verified(lines, go_on=go_on, from_middle=from_middle, snapshot=snapshot, size=max_job_size)
+    except UnreadableError as error:
+        _refuse(str(error))
+    text = render(form, result, name_of(trace), timestamp=_written_at(trace))
+    if out is not None:
+        _write(out, text)
+    elif not quiet or form is not VerifyFormat.TEXT:
+        typer.echo(text, nl=False)
+    if out is not None and not quiet:
+        typer.echo(f"{name_of(trace)}: {result.verdict}; wrote {out}", err=True)
+    code = _EXIT_CODES[result.verdict]
+    if code:
+        raise typer.Exit(code)
+
+
+def _verified(
+    lines: Iterator[bytes], *, go_on: bool, from_middle: bool, snapshot: Path | None, size: int | None
+) -> "VerifyResult":
+    """Check what the first line says the file holds."""
+    from models.verify import verify_trace
+
+    first = next(lines, b"")
+    start = None if snapshot is None else _read_snapshot(snapshot)
+    return verify_trace(
+        chain([first] if first else [], lines), max_job_size=size, snapshot=start, from_middle=from_middle, go_on=go_on
+    )
+
+
+def _read_snapshot(path: Path) -> "JSMSnapshot":
+    """The snapshot of a machine that a file holds."""
+    from jsm.errors import JsmError
+    from jsm.journal import read_snapshot_file
+    from jsm.machine import Machine
+
+    machine = Machine()
+    try:
+        read_snapshot_file(path, machine.snapshot())
+    except JsmError as error:
+        _refuse(f"--snapshot: {error}")
+    return machine.snapshot()
+
+
+def _written_at(trace: str) -> str:
+    """When the trace was last written, for JUnit XML: of the input, so that the same input gives the same output."""
+    if trace == STANDARD_INPUT:
+        return JUNIT_EPOCH
+    try:
+        return datetime.fromtimestamp(Path(trace).stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except OSError:
+        return JUNIT_EPOCH
+
+
+@contextmanager
+def _progress(trace: str, *, shown: bool) -> Iterator[Callable[[int], None] | None]:
+    """A bar on standard error while a file is read, when that is a terminal."""
+    if not shown or trace == STANDARD_INPUT or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    try:
+        size = Path(trace).stat().st_size
+    except OSError:
+        size = 0
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("verify", total=size or None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file whole or not at all."""
+    content = text.encode("utf-8", "replace")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # a pipe or a device can't be replaced
+            return
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        _refuse(f"--out {path}: {error.strerror}; name a file in a folder that can be written to")
+
+
+def _refuse(message: str) -> NoReturn:
+    """End the command as bad input: one line, exit code 2."""
+    typer.echo(f"jsm verify: {message}", err=True)
+    raise typer.Exit(2)
