@@ -1,0 +1,50 @@
+"""Every text that a refusal or a bad snapshot has, written down: `tests/data/error_texts.txt`.
+
+    python -m tests.error_texts
+
+writes the file anew. Its differences are to be read: they are what people will see.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from jsm.errors import SnapshotError
+from jsm.machine import Machine
+from tests.machines import busy_machine, full_machine, outcome, parts_of, restore
+from tests.refusals import TABLE, single_faults
+from tests.snapshot_faults import SPOILT
+
+TARGET: Final = Path(__file__).parent / "data" / "error_texts.txt"
+
+
+def texts_of_refusals() -> list[str]:
+    """What each operation says to each call that it refuses, each text once, then of a machine that is stopped."""
+    machine, stopped = full_machine(), Machine()
+    stopped.stop()
+    lines: list[str] = []
+    for op in TABLE:
+        lines += [f"{op}: {': '.join(outcome(machine, spoilt.call))}" for spoilt in single_faults(op)]
+        lines.append(f"{op}: {': '.join(outcome(stopped, next(iter(single_faults(op))).call))}")
+    return list(dict.fromkeys(lines))
+
+
+def texts_of_snapshots() -> list[str]:
+    """What a restore says to each entry that no machine can have."""
+    lines = []
+    for fault, (_, spoil) in SPOILT.items():
+        try:
+            restore(busy_machine(), spoil(parts_of(full_machine())))
+        except SnapshotError as error:
+            lines.append(f"{fault}: {error}")
+    return lines
+
+
+def all_texts() -> str:
+    """The whole file."""
+    return "".join(f"{line}\n" for line in [*texts_of_refusals(), "", *texts_of_snapshots()])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(all_texts(), encoding="utf-8")
+    sys.stdout.write(f"{TARGET.name}: {len(all_texts().splitlines())} lines\n")
