@@ -3,6 +3,8 @@
 import pytest
 
 from jsm.machine import Machine
+from models.finding import WATCHER_RULES, Finding, find_fault
+from models.invariants import INVARIANTS
 from models.lockstep import Lockstep, difference_of
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
@@ -24,6 +26,19 @@ def test_the_shortest_history_shows_the_fault(exhibit: Exhibit) -> None:
     for place in range(len(exhibit.calls)):
         fewer = [*exhibit.calls[:place], *exhibit.calls[place + 1 :]]
         assert difference_of(lockstep_of(exhibit, exhibit.machine), fewer) is None, f"call {place} can be left out"
+
+
+@pytest.mark.parametrize("exhibit", NAMED)
+def test_a_named_property_is_broken_without_the_specification(exhibit: Exhibit) -> None:
+    def finding(make_machine: type[Machine]) -> Finding | None:
+        units = exhibit.units_per_second
+        return find_fault(exhibit.calls, make_machine=make_machine, units_per_second=units, lockstep=False)
+
+    assert finding(Machine) is None
+    found = finding(exhibit.machine)
+    assert found is not None, "no invariant and no rule of the watcher catches the mutant"
+    assert found.name in INVARIANTS or found.name in WATCHER_RULES
+    assert found.step == len(exhibit.calls) - 1
 
 
 def test_every_row_is_in_the_museum_or_said_to_be_out_of_reach() -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.mutants.catches import by_lockstep, by_watcher
+from tests.mutants.catches import by_invariants, by_lockstep, by_watcher
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH
 
@@ -25,8 +25,8 @@ def mutants_text() -> str:
         "Written by `python -m reports.tools.mutants`. Each row is a machine with one planted fault",
         "(`tests/mutants/`), and what each check says of it when it is asked alone.",
         "",
-        "| # | fault | clauses | lock-step | watcher |",
-        "| --- | --- | --- | --- | --- |",
+        "| # | fault | clauses | invariant | lock-step | watcher |",
+        "| --- | --- | --- | --- | --- | --- |",
         *(_row(exhibit) for exhibit in EXHIBITS),
         "",
         "## Rows that no machine can have",
@@ -45,7 +45,7 @@ def mutants_text() -> str:
 
 
 def _row(exhibit: Exhibit) -> str:
-    found = [by_lockstep(exhibit), by_watcher(exhibit)]
+    found = [by_invariants(exhibit), by_lockstep(exhibit), by_watcher(exhibit)]
     cells = [exhibit.number, exhibit.bug, exhibit.clauses, *(f"`{each}`" if each else "–" for each in found)]
     return _cells(cells)
 

@@ -3,6 +3,7 @@
 import contextlib
 
 from jsm.errors import JsmError
+from models.finding import find_fault
 from models.lockstep import Lockstep, difference_of
 from models.watcher import TransitionViolation, TransitionWatcher
 from tests.mutants.exhibit import Exhibit
@@ -13,6 +14,13 @@ def by_lockstep(exhibit: Exhibit) -> str | None:
     made = Lockstep(make_machine=exhibit.machine, units_per_second=exhibit.units_per_second)
     found = difference_of(made, exhibit.calls)
     return None if found is None else found.what
+
+
+def by_invariants(exhibit: Exhibit) -> str | None:
+    """The invariant, or the rule of the watcher, that the exhibit's history breaks, without the specification."""
+    units = exhibit.units_per_second
+    found = find_fault(exhibit.calls, make_machine=exhibit.machine, units_per_second=units, lockstep=False)
+    return None if found is None else found.name
 
 
 def by_watcher(exhibit: Exhibit) -> str | None:
