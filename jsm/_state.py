@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jsm._job import Job
     from jsm.job import ClientID, TubeName
 
+_ROWS = {state: dict(row) for state, row in TRANSITIONS.items()}  # the table itself, read twice as fast
 _RESERVE = Trigger.RESERVE
 _MATCHED = ReservationStatus.MATCHED
 _record = _answer = tuple.__new__  # half the price of calling a named tuple's class
@@ -47,7 +48,6 @@ class State:
         self.total_jobs = 0
         self.job_timeouts = 0
         self.urgent = 0  # ready jobs with a priority below 1024
-        self.ready = 0
         self.buried = 0
         self.commands = dict.fromkeys(COMMAND_NAMES, 0)
         self.jobs: dict[int, Job] = {}
@@ -65,6 +65,11 @@ class State:
         self.margin_key = units_per_second << ID_BITS  # how far before its key a margin is due
         self.tube_named(DEFAULT_TUBE)  # type: ignore[arg-type]  # the one name that needs no caller
 
+    @property
+    def ready(self) -> int:
+        """How many jobs are ready: those that are nothing else."""
+        return len(self.jobs) - len(self.delays) - len(self.expiries) - self.buried
+
     def move(self, job: Job, trigger: Trigger, who: ClientID | None = None, due: int = 0) -> None:
         """Take a job through one cell of the table: the only code that assigns `job.state`.
 
@@ -73,7 +78,7 @@ class State:
         `IllegalTransitionError` before anything changes.
         """
         source = job.state
-        target = TRANSITIONS[source].get(trigger)
+        target = _ROWS[source].get(trigger)
         if target is None:
             raise IllegalTransitionError(job.id, source, trigger)
         tube = job.tube
@@ -83,7 +88,6 @@ class State:
                 ready.remove(job.key)
             else:
                 heappop(ready.keys)
-            self.ready -= 1
             if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent -= 1
                 self.urgent -= 1
@@ -101,7 +105,6 @@ class State:
                 ready.push(key)
             else:
                 heappush(ready.keys, key)
-            self.ready += 1
             if job.priority < URGENT_PRIORITY_LIMIT:
                 tube.urgent += 1
                 self.urgent += 1
@@ -186,7 +189,6 @@ class State:
             tube, key = job.tube, job.key
             if job.state is READY:
                 tube.ready.keys.append(key)
-                self.ready += 1
                 if job.priority < URGENT_PRIORITY_LIMIT:
                     tube.urgent += 1
                     self.urgent += 1

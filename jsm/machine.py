@@ -158,7 +158,7 @@ class Machine:
         if home is None:
             home = state.tube_named(tube)
         job_id = state.next_job_id
-        state.next_job_id = JobID(job_id + 1)
+        state.next_job_id = job_id + 1  # type: ignore[assignment]  # JobID(…) would be a call
         state.total_jobs += 1
         home.total_jobs += 1
         job = state.jobs[job_id] = Job(job_id, home, body, priority, delay_seconds, ttr_seconds or TTR_SECONDS_MIN, now)

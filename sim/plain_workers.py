@@ -17,7 +17,7 @@ from sim.distributions import units_sampler
 from sim.environment import Alarm
 from sim.run_result import Outcome
 from sim.scenario_models import JobService, Pool
-from sim.work import Ending, WorkContext
+from sim.work import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from jsm.job import TubeName
     from jsm.reservations import Reservation
+    from sim.contexts import WorkContext
     from sim.streams import Streams
 
 _MATCHED = ReservationStatus.MATCHED  # a plain name: see `jsm.states.READY`

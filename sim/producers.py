@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -18,28 +17,9 @@ from sim.scenario_models import AtStartArrivals, ConstantArrivals, PoissonArriva
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from sim.book import JobBook
-    from sim.driver import Driver
+    from sim.contexts import PutContext
     from sim.streams import Streams
     from sim.traces import TraceJobs
-
-
-@dataclass(frozen=True, slots=True)
-class PutContext:
-    """What all producers of a run share."""
-
-    driver: Driver
-    book: JobBook
-    keeps_work: bool  # some pool works off what a job carries
-    keeps_ttr: bool  # some pool stops at a job's ttr
-    class_of: dict[int, int] | None  # by job id; None: there is one class only
-    class_index: dict[str, int]
-    end_at: int | None  # no put later than this
-
-    @property
-    def takes_notes(self) -> bool:
-        """Whether anything at all is kept of a job."""
-        return self.keeps_work or self.keeps_ttr or self.class_of is not None
 
 
 class JobSource:

@@ -9,19 +9,21 @@ from jsm.job import TubeName
 from jsm.machine import Machine
 from jsm.observed import ObservedMachine
 from jsm.states import JobState
+from models.invariants import InvariantChecker, InvariantSampler
 from models.watcher import TransitionWatcher
 from sim.book import JobBook
+from sim.check_mode import CheckMode
+from sim.contexts import PutContext, WorkContext
 from sim.driver import Driver, RecordBuffer
 from sim.environment import UnitEnvironment
 from sim.metrics import Metrics
 from sim.plain_workers import PlainWorker, is_plain
-from sim.producers import JobSource, PutContext
+from sim.producers import JobSource
 from sim.run_result import PoolInfo, RunInfo, RunResult
 from sim.scenario_checks import scenario_notes
 from sim.scenario_models import JobService, Scenario
 from sim.streams import Streams
 from sim.traces import TraceJobs, produced_tubes, read_traces, trace_notes, wall_clock_start, watch_lists
-from sim.work import WorkContext
 from sim.workers import Worker
 
 if TYPE_CHECKING:
@@ -34,12 +36,16 @@ if TYPE_CHECKING:
 
 MakeMachine = Callable[..., Machine]
 
+ENTRIES_A_CALL = 64
+"""Of `--check all`: with more jobs, clients and tubes than this, not each call is checked, but each (n ÷ 64)-th."""
+
 
 class Simulation:
     """A scenario, ready to run once.
 
-    `measure` and `watch` turn the metrics and the graph's watcher on; both off is for benchmarks. A `recorder`
-    receives every transition and every call as they happen. `progress` is told the instant, in units, now and then.
+    `measure` and `watch` turn the metrics and the graph's watcher on; both off is for benchmarks. `check` says how
+    much the invariants look at. A `recorder` receives every transition and every call as they happen. `progress` is
+    told the instant, in units, now and then.
     `make_machine` is `Machine` or what stands in for it.
 
     Raises `InputError` for what is wrong with a log or its mappings.
@@ -52,6 +58,7 @@ class Simulation:
         replication: int = 0,
         measure: bool = True,
         watch: bool = True,
+        check: CheckMode = CheckMode.OFF,
         recorder: Observer | None = None,
         progress: Callable[[int], None] | None = None,
         make_machine: MakeMachine = Machine,
@@ -77,8 +84,18 @@ class Simulation:
         consumers = [watcher.consume for watcher in (self.watcher, self.metrics) if watcher is not None]
         if progress is not None:
             consumers.append(lambda records: progress(records[-1].at))
+        checker = InvariantChecker(entries_a_call=ENTRIES_A_CALL) if check is CheckMode.ALL else None
+        self._checks: InvariantChecker | InvariantSampler | None = checker
+        if check is CheckMode.SAMPLED:
+            consumers.append(self._sample)
         self._buffer = RecordBuffer(consumers)
-        self.machine = _machine(scenario, self._buffer if consumers else None, recorder, self.watcher, make_machine)
+        observers = [observer for observer in (recorder, checker) if observer is not None]
+        self.machine = _machine(scenario, self._buffer if consumers else None, observers, self.watcher, make_machine)
+        if checker is not None:
+            checker.attach(_inner(self.machine))
+        elif check is CheckMode.SAMPLED:
+            self._checks = InvariantSampler(_inner(self.machine))
+        self._check = check
         self.env = UnitEnvironment()
         self.driver = Driver(self.env, self.machine, self._buffer)
         self._book = JobBook()
@@ -136,10 +153,15 @@ class Simulation:
             interrupted=interrupted,
             notes=(*trace_notes(self.scenario, self._traces), *scenario_notes(self.scenario)),
             input=inputs or None,
+            invariants={"mode": str(self._check), **({} if self._checks is None else self._checks.report())},
             more=None if starts_at is None else {"starts_at": starts_at.isoformat()},
         )
 
     # ------------------------------------------------------------------ inside
+
+    def _sample(self, records: Sequence[TransitionRecord]) -> None:
+        assert isinstance(self._checks, InvariantSampler)  # made before the first record
+        self._checks.consume(records)
 
     def _horizon(self) -> int:
         run = self.scenario.run
@@ -229,21 +251,23 @@ class _Drain:
 
 
 class _Tee:
-    """The observer of a recorded run: the watchers' buffer and the recorder, refusals to the watcher too."""
+    """The observer of a run whose calls are seen: the watchers' buffer and others, refusals to the watcher too."""
 
-    __slots__ = ("_buffer", "_recorder", "_watcher")
+    __slots__ = ("_buffer", "_observers", "_watcher")
 
-    def __init__(self, buffer: RecordBuffer, recorder: Observer, watcher: TransitionWatcher | None) -> None:
+    def __init__(self, buffer: RecordBuffer, observers: Sequence[Observer], watcher: TransitionWatcher | None) -> None:
         self._buffer = buffer
-        self._recorder = recorder
+        self._observers = observers
         self._watcher = watcher
 
     def transition(self, record: TransitionRecord) -> None:
         self._buffer.transition(record)
-        self._recorder.transition(record)
+        for observer in self._observers:
+            observer.transition(record)
 
     def command(self, record: CommandRecord) -> None:
-        self._recorder.command(record)
+        for observer in self._observers:
+            observer.command(record)
         if self._watcher is not None and "refused" in record.outcome:
             self._buffer.flush()  # the watcher must know the job's state when a call on it is refused
             self._watcher.command(record)
@@ -252,7 +276,7 @@ class _Tee:
 def _machine(
     scenario: Scenario,
     buffer: RecordBuffer | None,
-    recorder: Observer | None,
+    observers: Sequence[Observer],
     watcher: TransitionWatcher | None,
     make_machine: MakeMachine,
 ) -> AnyMachine:
@@ -260,10 +284,15 @@ def _machine(
         "units_per_second": scenario.run.units_per_second,
         "max_job_size": scenario.machine.max_job_size,
     }
-    if recorder is not None:
-        tee = _Tee(buffer or RecordBuffer(()), recorder, watcher)
+    if observers:
+        tee = _Tee(buffer or RecordBuffer(()), observers, watcher)
         return ObservedMachine(observer=tee, make_machine=make_machine, **settings)
     return make_machine(observer=buffer, **settings)
+
+
+def _inner(machine: AnyMachine) -> Machine:
+    """The machine itself, whose looks nobody records."""
+    return machine.machine if isinstance(machine, ObservedMachine) else machine
 
 
 def _class_names(scenario: Scenario, traces: dict[str, TraceJobs]) -> list[str]:

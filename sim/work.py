@@ -1,9 +1,8 @@
-"""How a worker's work on a job ends, and what all workers of a run share."""
+"""How a worker's work on a job ends."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jsm.errors import JsmError
 from sim.distributions import probability_sampler
@@ -11,35 +10,13 @@ from sim.run_result import Outcome
 from sim.scenario_models import BuryPolicy, Pool, ReleasePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from jsm.job import ClientID, JobID
-    from sim.book import JobBook
-    from sim.driver import Driver
+    from sim.contexts import WorkContext
     from sim.streams import Streams
 
 _DONE = Outcome.DONE  # a plain name: see `jsm.states.READY`
-
-
-class Drain(Protocol):
-    """What wants to know, once arrivals are over, that a job was deleted or buried."""
-
-    is_on: bool
-
-    def job_ended(self) -> None:
-        """Called after each such job; does nothing before `is_on`."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkContext:
-    """What all workers of a run share; the two callables are `Metrics.work` and `Metrics.absent`, or None."""
-
-    driver: Driver
-    book: JobBook
-    keeps_book: bool  # something is noted of some jobs
-    work: Callable[[int, int, int, int, Outcome], None] | None
-    absent: Callable[[int, int, int, int], None] | None
-    drain: Drain
 
 
 class Ending:

@@ -16,13 +16,14 @@ from jsm.reservations import ReservationStatus
 from sim.distributions import Exponential, units_sampler
 from sim.run_result import Outcome
 from sim.scenario_models import JobService, Pool
-from sim.work import Ending, WorkContext
+from sim.work import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from simpy.events import Process
 
+    from sim.contexts import WorkContext
     from sim.streams import Streams
 
 
