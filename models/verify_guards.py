@@ -5,7 +5,7 @@ waits the four answers. Everything comes from a ledger, so where a trace doesn't
 (`possible` is None) and the guard says what it depends on. A test holds the explanations against a machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsm.states import LIVE_STATES, JobState, Trigger
@@ -154,6 +154,12 @@ def _reserve(ledger: Ledger, job: int, known: Known, client: str | None) -> Iter
             yield Action(by_client, False, f"client {first!r} waits for it, and asked first")
         yield Action(f"{name} by {first!r}", True, "no client that waits comes before it, and no job before this one")
         return
+    if client in ledger.waits or client in ledger.owed:
+        guard = (
+            f"it waits for {_named(ledger.waits[client].tubes)}" if client in ledger.waits else "it is owed an answer"
+        )
+        yield Action(by_client, False, guard)
+        return
     better = next((each for each in ready if each not in matches and ledger.jobs[each].tube == known.tube), job)
     if better == job:
         yield Action(by_client, True, f"a client that asks for tube {known.tube!r} alone gets the job")
@@ -167,7 +173,7 @@ def _answers(ledger: Ledger, client: str, wait: Wait, at: int) -> Iterator[Actio
     matches = ledger.matches(ready)
     mine = client if client in ledger.waits else None  # who waits is served in turn, who asks gets what is left
     best = next((job for job in ready if matches.get(job) == mine and ledger.jobs[job].tube in wait.tubes), None)
-    tubes = ", ".join(map(repr, wait.tubes))
+    tubes = _named(wait.tubes)
     if any(ledger.jobs[job].priority is None for job in ready):
         yield Action("Matched", None, "the trace doesn't tell the priorities of the ready jobs")
     elif best is not None:
@@ -194,6 +200,10 @@ def _answers(ledger: Ledger, client: str, wait: Wait, at: int) -> Iterator[Actio
 def _paused(ledger: Ledger, tube: str) -> str:
     """Why a tube's jobs are not matched; empty: they are."""
     return f"tube {tube!r} is paused until a tick at {ledger.pauses[tube]} or later" if tube in ledger.pauses else ""
+
+
+def _named(tubes: Iterable[str]) -> str:
+    return ", ".join(map(repr, tubes))
 
 
 def _is(job: int, known: Known) -> str:

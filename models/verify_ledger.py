@@ -43,6 +43,7 @@ class Ledger:
         self.units_per_second = units_per_second
         self.jobs: dict[int, Known] = {}
         self.waits: dict[str, Wait] = {}  # in order of asking
+        self.owed: dict[str, int] = {}  # clients that the next tick tells of their job
         self.pauses: dict[str, int] = {}  # by tube: until when
         self.clock = 0
         self.next_seq: int | None = 1  # None: any number may come next
@@ -65,6 +66,8 @@ class Ledger:
         for client in snapshot.snapshot_clients():
             if client.is_waiting:
                 ledger.waits[client.client_id] = Wait(tuple(client.watched_tubes), client.deadline_at)
+            if client.owed is not None:
+                ledger.owed[client.client_id] = client.owed.job_id
         ledger.pauses = {tube.name: tube.pause_ends_at for tube in header.tubes if tube.pause_ends_at is not None}
         ledger.begin()
         return ledger
@@ -162,11 +165,16 @@ class Ledger:
         if "ok" in outcome:
             for transition in made:
                 if transition.trigger is Trigger.RESERVE and transition.client is not None:
-                    self.waits.pop(transition.client, None)
+                    self._end_wait(transition.client, transition.job)
             note = _NOTES.get(record.op)
             if note is not None:
                 note(self, record.args, outcome["ok"])
         self.begin()
+
+    def _end_wait(self, client: str, job: int) -> None:
+        """A client gets a job; one that waited is told by the next tick."""
+        if self.waits.pop(client, None) is not None:
+            self.owed[client] = job
 
     def keep_pauses(self, tubes: Iterable[str]) -> None:
         """Forget the pauses of tubes that don't exist any more."""
@@ -205,11 +213,13 @@ def _note_tick(ledger: Ledger, args: Mapping[str, Any], answers: Iterable[Mappin
     for answer in answers:
         if answer["status"] != "Matched":  # a match has ended the wait already, and another may have begun
             ledger.waits.pop(answer["client_id"], None)
+    ledger.owed.clear()
     ledger.end_pauses(args["now"])
 
 
 def _note_end_of_wait(ledger: Ledger, args: Mapping[str, Any], _: object) -> None:
     ledger.waits.pop(args["client_id"], None)
+    ledger.owed.pop(args["client_id"], None)
 
 
 def _note_pause(ledger: Ledger, args: Mapping[str, Any], _: object) -> None:
