@@ -223,12 +223,73 @@ class InvariantChecker:
         self._before = after
         self._left = self._gap(after) - 1
 
+    def report(self) -> dict[str, Any]:
+        """What was checked: how many calls came, how many were checked, and what each invariant had to look at."""
+        names = [*_names(STATE_RULES), *_names(_STEP_RULES), a_refused_call_changes_nothing.name, *REFUSALS]
+        return {
+            "calls": self.calls,
+            "calls_checked": self.checked,
+            "evaluated": {name: self.tally.get(name, 0) for name in names},
+        }
+
     def _gap(self, picture: Picture) -> int:
         """Every how many calls one is checked, as the machine is now."""
         if self.entries_a_call is None:
             return self.every
-        entries = len(picture.jobs) + len(picture.clients) + len(picture.tubes)
-        return max(self.every, entries // self.entries_a_call)
+        return max(self.every, _entries(picture) // self.entries_a_call)
+
+
+class InvariantSampler:
+    """A watcher of a long run that checks a sample of it, at next to no cost.
+
+    It is given the records a chunk at a time, between calls. Now and then it takes a picture before a chunk and one
+    after it, and checks what must hold of the second and of the span between them. The first chunk is checked, and
+    from then on one after at least `records_min` records and `records_an_entry` for each job, client and tube, so that
+    the price stays a fixed small share of the run, whatever the machine holds. Raises `BrokenInvariant`.
+    """
+
+    def __init__(self, machine: Seen, *, records_min: int = 16_384, records_an_entry: int = 400) -> None:
+        self.records = 0
+        self.records_checked = 0
+        self.tally: Tally = new_tally()
+        self._machine = machine
+        self._records_min = records_min
+        self._records_an_entry = records_an_entry
+        self._gap = 0
+        self._since = 0
+        self._before: Picture | None = picture_of(machine)
+
+    def consume(self, records: Sequence[TransitionRecord]) -> None:
+        """Take all records since the last time; the machine must be as the last of them left it."""
+        self.records += len(records)
+        if self._before is None:
+            self._since += len(records)
+            if self._since >= self._gap:
+                self._before = picture_of(self._machine)
+            return
+        after = picture_of(self._machine)
+        check_span(self._before, records, after, self.tally)
+        check_state(after, self.tally)
+        self.records_checked += len(records)
+        self._gap = max(self._records_min, self._records_an_entry * _entries(after))
+        self._since = 0
+        self._before = None
+
+    def report(self) -> dict[str, Any]:
+        """What was checked: how many records came, how many were checked, what each invariant had to look at."""
+        return {
+            "records": self.records,
+            "records_checked": self.records_checked,
+            "evaluated": {name: self.tally.get(name, 0) for name in (*_names(STATE_RULES), *_names(SPAN_RULES))},
+        }
+
+
+def _names(rules: Iterable[Rule[Any]]) -> list[str]:
+    return [rule.name for rule in rules]
+
+
+def _entries(picture: Picture) -> int:
+    return len(picture.jobs) + len(picture.clients) + len(picture.tubes)
 
 
 def _violation(rule: Described, broken: Broken, picture: Picture, call: Call | None = None) -> BrokenInvariant:

@@ -31,16 +31,19 @@ class BrokenInvariant(InvariantViolation):
         self, rule: "Described", broken: Broken, *, at: int, units_per_second: int = 1, doing: str = ""
     ) -> None:
         when = f"at {at}" if units_per_second == 1 else f"at {at} ({at / units_per_second:.9g} s)"
-        after = f", after {doing}" if doing else ""
-        super().__init__(
-            rule.name,
-            f"{when}{after}: {broken.found}; expected {broken.expected} ({rule.clause}: {rule.sentence})",
-        )
+        after = f", after {_short(doing)}" if doing else ""
+        what = f"{_short(broken.found)}; expected {_short(broken.expected)}"
+        super().__init__(rule.name, f"{when}{after}: {what} ({rule.clause}: {rule.sentence})")
         self.clause = rule.clause
         self.sentence = rule.sentence
         self.found = broken.found
         self.expected = broken.expected
         self.at = at
+
+
+def _short(text: str) -> str:
+    """The text, cut so that a message with a long body or a long queue in it can still be read."""
+    return text if len(text) <= 400 else f"{text[:399]}…"
 
 
 class Described(NamedTuple):

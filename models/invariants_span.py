@@ -80,9 +80,9 @@ def states_change_along_the_edges(step: Step) -> bool:
             state = str(record[6])
         if (state == "deleted") != (new is None) or (new is not None and new.state != state):
             raise Broken(f"job {job_id} is {'gone' if new is None else new.state}", f"{state}, as its records say")
-    for job_id, job in after.items():
-        if job_id not in step.moves and (job_id not in before or before[job_id].state != job.state):
-            raise Broken(f"job {job_id} became {job.state} without a record", "a record of every change")
+    for was, job in step.changed:
+        if job.id not in step.moves and (was is None or was.state != job.state):
+            raise Broken(f"job {job.id} became {job.state} without a record", "a record of every change")
     return bool(step.records)
 
 
@@ -117,15 +117,9 @@ def ids_strictly_increase(step: Step) -> bool:
 @clause("S15")
 def counters_count_their_events(step: Step) -> bool:
     """A job's reserves, timeouts, releases, buries and kicks grow by one at each such event and at nothing else."""
-    before = step.before.jobs
-    for job_id, job in step.after.jobs.items():
-        old = before.get(job_id)
-        records = step.moves.get(job_id)
-        if records is None:
-            if old is not None and old[12:] != job[12:]:
-                raise Broken(
-                    f"job {job_id} went from {_counters(old)} to {_counters(job)}", "no change, it did not move"
-                )
+    for job_id, records in step.moves.items():
+        old, job = step.before.jobs.get(job_id), step.after.jobs.get(job_id)
+        if job is None:
             continue
         expected = [0, 0, 0, 0, 0] if old is None else list(old[12:])
         for record in records:
@@ -137,6 +131,9 @@ def counters_count_their_events(step: Step) -> bool:
                 f"job {job_id} has {_counters(job)}",
                 f"{', '.join(map(str, expected))}, after {', '.join(str(record[5]) for record in records)}",
             )
+    for old, job in step.changed:
+        if job.id not in step.moves and old is not None and old[12:] != job[12:]:
+            raise Broken(f"job {job.id} went from {_counters(old)} to {_counters(job)}", "no change, it did not move")
     return bool(step.records)
 
 
@@ -174,55 +171,50 @@ def puts_are_deletes_plus_live_jobs(step: Step) -> bool:
 @clause("S25")
 def what_was_put_stays(step: Step) -> bool:
     """A job's tube, body, ttr and instant of creation never change."""
-    before = step.before.jobs
-    for job_id, job in step.after.jobs.items():
-        old = before.get(job_id)
+    for old, job in step.changed:
         if old is not None and (
             old.tube != job.tube
             or old.body != job.body
             or old.ttr_seconds != job.ttr_seconds
             or old.created_at != job.created_at
         ):
-            raise Broken(f"job {job_id} is now {job[1:3]}, ttr {job.ttr_seconds}, of {job.created_at}", f"{old}")
-    return bool(before)
+            raise Broken(f"job {job.id} is now {job[1:3]}, ttr {job.ttr_seconds}, of {job.created_at}", f"{old}")
+    return bool(step.before.jobs)
 
 
 @clause("S17")
 def priority_and_delay_change_by_release_and_bury_only(step: Step) -> bool:
     """Only release changes a job's delay, only release and bury its priority; a kick, a ttr, a close keep both."""
-    before = step.before.jobs
-    looked = False
-    for job_id, job in step.after.jobs.items():
-        old = before.get(job_id)
+    for old, job in step.changed:
         if old is None:
             continue
-        looked = True
         if old.priority != job.priority or old.delay_seconds != job.delay_seconds:
-            triggers = [record[5] for record in step.moves.get(job_id, ())]
+            triggers = [record[5] for record in step.moves.get(job.id, ())]
             released = "release" in triggers or "release-delayed" in triggers
             if not released and (old.delay_seconds != job.delay_seconds or "bury" not in triggers):
                 raise Broken(
-                    f"job {job_id} went from priority {old.priority}, delay {old.delay_seconds} to {job.priority}, "
+                    f"job {job.id} went from priority {old.priority}, delay {old.delay_seconds} to {job.priority}, "
                     f"{job.delay_seconds} by {[*map(str, triggers)]}",
                     "no change",
                 )
-    return looked
+    return bool(step.before.jobs)
 
 
 @clause("S18")
 def timers_and_owners_stand_still(step: Step) -> bool:
     """A job without a record keeps its owner, its expiry, its ready instant and its place among the buried."""
-    before = step.before
-    looked = False
-    for job_id, job in step.after.jobs.items():
-        old = before.jobs.get(job_id)
-        if old is None or job_id in step.moves:
-            continue
-        looked = True
-        old_number, number = before.bury_numbers.get(job_id), step.after.bury_numbers.get(job_id)
-        if old[8:12] != job[8:12] or old_number != number:
-            raise Broken(f"job {job_id} has {_timers(job, number)}", f"{_timers(old, old_number)}, as it did not move")
-    return looked
+    before, after = step.before, step.after
+    for old, job in step.changed:
+        if old is not None and job.id not in step.moves and old[8:12] != job[8:12]:
+            raise Broken(f"job {job.id} has {_timers(job)}", f"{_timers(old)}, as it did not move")
+    if before.bury_numbers != after.bury_numbers:
+        for job_id, number in before.bury_numbers.items():
+            if job_id not in step.moves and after.bury_numbers.get(job_id) != number:
+                raise Broken(
+                    f"job {job_id} has the burial number {after.bury_numbers.get(job_id)}",
+                    f"{number}, as it did not move",
+                )
+    return any(job_id not in step.moves for job_id in before.jobs)
 
 
 @clause("S18")
@@ -283,11 +275,8 @@ def _counters(job: JobView) -> str:
     return ", ".join(f"{count} {name}" for name, count in zip(names, job[12:], strict=True))
 
 
-def _timers(job: JobView, number: int | None) -> str:
-    return (
-        f"ready_at {job.ready_at}, expires_at {job.expires_at}, buried_at {job.buried_at}, burial {number}, "
-        f"owner {job.reserved_by!r}"
-    )
+def _timers(job: JobView) -> str:
+    return f"ready_at {job.ready_at}, expires_at {job.expires_at}, buried_at {job.buried_at}, owner {job.reserved_by!r}"
 
 
 SPAN_RULES: Final[tuple[Rule[Step], ...]] = (

@@ -71,7 +71,7 @@ class Step:
     `models.calls.plain` gives it, or as a command record carries it.
     """
 
-    __slots__ = ("after", "args", "before", "moves", "now", "op", "records", "refused", "told", "value")
+    __slots__ = ("after", "args", "before", "changed", "moves", "now", "op", "records", "refused", "told", "value")
 
     def __init__(
         self,
@@ -95,7 +95,10 @@ class Step:
         moves: dict[int, list[TransitionRecord]] = {}
         for record in records:
             moves.setdefault(record[2], []).append(record)
-        self.moves = moves
+        self.moves = moves  # by job
+        old = before.jobs.get
+        # Every job after the step that is not as it was, and what it was; None: it is new.
+        self.changed = [(old(number), job) for number, job in after.jobs.items() if old(number) != job]
 
 
 def arguments(op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ picture, because they are dear and because taking them moves the `cmd-*` counter
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
@@ -211,8 +212,14 @@ _ORDERED = ("commands", "tubes", "jobs", "clients")
 
 
 def _entry(field: str, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> tuple[str, Any, Any]:
-    """The first entry of a mapping that differs."""
+    """The first entry of a mapping that differs; of a job, tube or client that stayed, its first field that does."""
     for key in chain(old, new):
-        if old.get(key) != new.get(key):
-            return f"{field}[{key!r}]", old.get(key), new.get(key)
+        was, now = old.get(key), new.get(key)
+        if was == now:
+            continue
+        if type(was) is type(now) and isinstance(was, JobView | TubeEntry | ClientResvEntry):
+            names = was._fields if isinstance(was, JobView) else [each.name for each in fields(was)]
+            name = next(name for name in names if getattr(was, name) != getattr(now, name))
+            return f"{field}[{key!r}].{name}", getattr(was, name), getattr(now, name)
+        return f"{field}[{key!r}]", was, now
     return field, old, new

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 import typer
 
 from jsm.errors import InvariantViolation
+from sim.check_mode import CheckMode
 from sim.input_errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class _Wish(NamedTuple):
     out: Path | None
     plots: bool
     trace: bool
+    check: CheckMode
     as_json: bool
     quiet: bool
 
@@ -58,20 +60,27 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="Write to this folder instead of out/NAME-OF-THE-SCENARIO.")] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figures, which takes seconds.")] = True,
     trace: Annotated[bool, typer.Option("--trace", help="Write every call and transition to trace.jsonl.")] = False,
+    check: Annotated[
+        CheckMode,
+        typer.Option(
+            help="Check the invariants: sampled costs next to nothing; all looks at the whole machine after each call "
+            "(in a big machine after each so-manyth) and is ten to fifty times slower."
+        ),
+    ] = CheckMode.SAMPLED,
     list_only: Annotated[bool, typer.Option("--list", help="List the bundled scenarios and do nothing else.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of a table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run a scenario and write its results: summary, metrics, figures, a report for a browser.
 
-    Exit 0: done, and every check holds. 1: a check failed, or a transition is illegal. 2: bad input. 130:
-    interrupted; the results up to then are written.
+    Exit 0: done, and every check holds. 1: a check failed, a transition is illegal, or an invariant is broken. 2: bad
+    input. 130: interrupted; the results up to then are written.
     """
     if list_only:
         _list_scenarios(as_json=as_json)
         return
     overrides = tuple(settings or ()) + (() if seed is None else (f"run.seed={seed}",))
-    wish = _Wish(scenario, overrides, out, plots, trace, as_json, quiet)
+    wish = _Wish(scenario, overrides, out, plots, trace, check, as_json, quiet)
     try:
         outcome = _carry_out(wish)
     except InputError as error:
@@ -122,7 +131,7 @@ def _run(
     from sim.run import Simulation
     from sim.run_facts import run_facts
 
-    simulation = Simulation(scenario, recorder=recorder, progress=progress.at)
+    simulation = Simulation(scenario, check=wish.check, recorder=recorder, progress=progress.at)
     with Interrupts(simulation.stop) as interrupts:
         progress.begin(planned_end=simulation.planned_end(), units_per_second=scenario.run.units_per_second)
         started = time.perf_counter()
@@ -194,6 +203,7 @@ def _command(wish: _Wish) -> str:
         words += ["--out", str(wish.out)]
     words += [] if wish.plots else ["--no-plots"]
     words += ["--trace"] if wish.trace else []
+    words += [] if wish.check is CheckMode.SAMPLED else ["--check", str(wish.check)]
     return shlex.join(words)
 
 

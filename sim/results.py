@@ -88,6 +88,7 @@ def summary_of(result: RunResult, info: RunInfo) -> dict[str, Any]:
             "edges": edges,
             "edge_pairs_seen": sum(1 for count in pairs.values() if count),
         },
+        "invariants": info.invariants or {"mode": "off"},
         "littles_law": {
             str(state): {
                 "mean_jobs": _ratio(sides.area, result.ended_at),

@@ -106,6 +106,7 @@ class RunInfo:
     interrupted: bool = False
     notes: Sequence[str] = ()  # what every report must show, such as about the log of arrivals
     input: Mapping[str, Any] | None = None  # of a trace: lines read, used, rejected with reasons; JSON values
+    invariants: Mapping[str, Any] | None = None  # how much was checked, and what each had to look at; JSON values
     more: Mapping[str, Any] | None = None  # further keys, appended to the summary; JSON values
 
 

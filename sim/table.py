@@ -99,10 +99,25 @@ def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{format_count(transitions['illegal'])} illegal; {seen} of its {len(transitions['edges'])} edges seen, "
         f"{transitions['edge_pairs_seen']} pairs of edges in a row",
     )
+    yield "Invariants", _invariants(summary["invariants"])
     failing = [check for check in checks if not check["holds"]]
     yield "Self-checks", f"all {len(checks)} hold" if not failing else f"{len(failing)} of {len(checks)} FAIL"
     for check in failing:
         yield "FAILS", f"{check['name']}: {check['left']} is not {check['right']}; {check['text']}"
+
+
+def _invariants(checked: Mapping[str, Any]) -> str:
+    """What was checked of the machine's invariants; a broken one would have ended the run."""
+    if checked["mode"] == "off":
+        return "not checked (--check off)"
+    key, unit = ("calls", "calls") if "calls" in checked else ("records", "transitions")
+    seen, looked_at = checked[key], checked[f"{key}_checked"]
+    evaluated = checked["evaluated"]
+    alive = sum(1 for count in evaluated.values() if count)
+    return (
+        f"all {len(evaluated)} hold, {alive} of them put to the test, "
+        f"on {format_count(looked_at)} of {format_count(seen)} {unit} (--check {checked['mode']})"
+    )
 
 
 def _speed(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -75,7 +75,7 @@ def test_summary_has_the_documented_keys_in_order() -> None:
     assert list(summary) == [
         *("format", "scenario", "description", "seed", "interrupted", "simulated_seconds", "warmup_seconds", "jobs"),
         *("throughput_per_second", "wait_seconds", "total_seconds", "mean_jobs", "utilisation", "workers", "counts"),
-        *("transitions", "littles_law", "checks", "notes"),
+        *("transitions", "invariants", "littles_law", "checks", "notes"),
     ]
     for measure in ("wait_seconds", "total_seconds"):
         numbers = ["count", "mean", "p50", "p90", "p99", "p999", "max"]
