@@ -194,6 +194,7 @@ def parse(output: str) -> Count:
             raise EngineError(f"spin: no result in its output: {_last_line(output)}")
         numbers.append(float(found[1]))
     states, transitions, depth, seconds, megabytes, errors = numbers
+    transitions -= 1  # SPIN counts the first state as if a transition had led there
     violated = _violated(output) if errors else None
     total = re.search(r"^sum of transitions: (\d+)$", output, re.MULTILINE)
     sum_of_transitions = None if total is None else int(total[1])
@@ -218,8 +219,8 @@ def _require_programs() -> None:
     missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
     if missing:
         raise EngineMissingError(
-            f"{' and '.join(missing)}: not installed, and without it SPIN can count nothing; "
-            f"install it: apt-get install {' '.join(missing)}"
+            f"{' and '.join(missing)}: not installed, and without {'it' if len(missing) == 1 else 'them'} SPIN can "
+            f"count nothing; install: apt-get install {' '.join(missing)}"
         )
 
 
