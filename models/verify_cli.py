@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ from models.verify_input import STANDARD_INPUT, UnreadableError, name_of, trace_
 
 if TYPE_CHECKING:
     from jsm.interface import JSMSnapshot
-    from models.verify_result import VerifyResult
+    from models.verify_result import Report
 
 _EXIT_CODES = {"holds": 0, "violated": 1, "undetermined": 3}
 
@@ -39,52 +39,104 @@ def verify(
     ] = None,
     form: Annotated[VerifyFormat, typer.Option("--format", help="How the result is written.")] = VerifyFormat.TEXT,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+    lateness: Annotated[
+        int | None, typer.Option(help="Histories: by how many units a timer may be late; one second.", min=0)
+    ] = None,
+    max_states: Annotated[int | None, typer.Option(help="Histories: how many states to search at most.", min=0)] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="DEVIATION", help="Histories: what the server is known to do otherwise.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors; the exit code tells.")] = False,
 ) -> None:
     """Check a trace of any implementation against the state diagram, and its calls against the machine.
 
     A rejection gives the longest accepted prefix, the rejected record, and for each possible action what refuses it.
-    What the format is, `models/verify.py` tells.
+    What clients saw from outside (a history with the instants of calls and returns) is checked for an order that the
+    specification allows. The formats: models/verify.py and models/histories.py.
 
-    Exit 0: it holds. 1: violated. 2: bad input. 3: undetermined, since there was nothing to check.
+    Exit 0: it holds. 1: violated. 2: bad input. 3: undetermined: nothing to check, or a bound was hit.
     """
     if as_json and form not in (VerifyFormat.TEXT, VerifyFormat.JSON):
         _refuse(f"--json and --format {form} exclude each other; leave one out")
     if snapshot is not None and from_middle:
         _refuse("--snapshot and --from-middle exclude each other: with a snapshot all jobs are known; leave one out")
     form = VerifyFormat.JSON if as_json else form
+    settings = _Settings(go_on, from_middle, snapshot, max_job_size, lateness, max_states, tuple(allow or ()))
     try:
         with (
             _progress(trace, shown=not quiet and form is VerifyFormat.TEXT) as progress,
             trace_lines(trace, progress) as lines,
         ):
-            result = _verified(lines, go_on=go_on, from_middle=from_middle, snapshot=snapshot, size=max_job_size)
+            report = _verified(lines, settings)
     except UnreadableError as error:
         _refuse(str(error))
-    text = render(form, result, name_of(trace), timestamp=_written_at(trace))
+    text = render(form, report, name_of(trace), timestamp=_written_at(trace))
     if out is not None:
         _write(out, text)
     elif not quiet or form is not VerifyFormat.TEXT:
         typer.echo(text, nl=False)
     if out is not None and not quiet:
-        typer.echo(f"{name_of(trace)}: {result.verdict}; wrote {out}", err=True)
-    code = _EXIT_CODES[result.verdict]
+        typer.echo(f"{name_of(trace)}: {report.verdict}; wrote {out}", err=True)
+    code = _EXIT_CODES[report.verdict]
     if code:
         raise typer.Exit(code)
 
 
-def _verified(
-    lines: Iterator[bytes], *, go_on: bool, from_middle: bool, snapshot: Path | None, size: int | None
-) -> "VerifyResult":
-    """Check what the first line says the file holds."""
-    from models.verify import verify_trace
+class _Settings(NamedTuple):
+    """The options that say how to check."""
+
+    go_on: bool
+    from_middle: bool
+    snapshot: Path | None
+    max_job_size: int | None
+    lateness: int | None
+    max_states: int | None
+    allow: tuple[str, ...]
+
+
+def _verified(lines: Iterator[bytes], settings: _Settings) -> "Report":
+    """Check what the first line says that the input holds."""
+    from models.verify_lines import format_of
 
     first = next(lines, b"")
-    start = None if snapshot is None else _read_snapshot(snapshot)
+    whole = chain([first] if first else [], lines)
+    return (_of_history if format_of(first) == "jsm-history" else _of_trace)(whole, settings)
+
+
+def _of_trace(lines: Iterator[bytes], settings: _Settings) -> "Report":
+    from models.verify import verify_trace
+
+    for option, value in (("lateness", settings.lateness), ("max-states", settings.max_states)):
+        if value is not None:
+            _refuse(f"--{option} {value}: is for histories, and this is a trace; leave it out")
+    if settings.allow:
+        _refuse(f"--allow {settings.allow[0]}: is for histories, and this is a trace; leave it out")
     return verify_trace(
-        chain([first] if first else [], lines), max_job_size=size, snapshot=start, from_middle=from_middle, go_on=go_on
-    )
+        lines,
+        max_job_size=settings.max_job_size,
+        snapshot=None if settings.snapshot is None else _read_snapshot(settings.snapshot),
+        from_middle=settings.from_middle,
+        go_on=settings.go_on,
+    ).report()
+
+
+def _of_history(lines: Iterator[bytes], settings: _Settings) -> "Report":
+    from jsm.errors import BadValueError
+    from jsm.trace import TraceError
+    from models.verify_histories import verify_history
+
+    if settings.from_middle or settings.snapshot is not None or settings.max_job_size is not None:
+        _refuse("--from-middle, --snapshot and --max-job-size are for traces, and this is a history; leave them out")
+    try:
+        return verify_history(
+            lines, lateness=settings.lateness, max_states=settings.max_states, deviations=settings.allow
+        )
+    except TraceError:
+        raise
+    except BadValueError as error:
+        option = {"deviations": "allow", "max_states": "max-states"}.get(error.field, error.field)
+        _refuse(f"--{option} {error.value}: expected {error.expected}")
 
 
 def _read_snapshot(path: Path) -> "JSMSnapshot":

@@ -1,4 +1,4 @@
-"""The result of `jsm verify` as text, JSON, JUnit XML and SARIF: pure functions of a result and its trace's name."""
+"""The report of `jsm verify` as text, JSON, JUnit XML and SARIF: pure functions of a report and its trace's name."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from models.verify_result import TraceFinding, VerifyResult
-from models.verify_rules import RULE_NAMED, RULES
+from models.verify_result import Report, TraceFinding
+from models.verify_rules import RULE_NAMED
 
 JUNIT_EPOCH: Final = "1970-01-01T00:00:00"
 """What JUnit XML gives as its instant where none is known: the same trace then gives the same bytes."""
@@ -21,7 +21,7 @@ _SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schema
 
 
 class VerifyFormat(StrEnum):
-    """How a result is written."""
+    """How a report is written."""
 
     TEXT = "text"
     JSON = "json"
@@ -29,52 +29,42 @@ class VerifyFormat(StrEnum):
     SARIF = "sarif"
 
 
-def render(form: VerifyFormat, result: VerifyResult, trace: str, *, timestamp: str = JUNIT_EPOCH) -> str:
-    """The result on a trace of that name, with a line feed at its end."""
+def render(form: VerifyFormat, report: Report, trace: str, *, timestamp: str = JUNIT_EPOCH) -> str:
+    """The report on a trace of that name, with a line feed at its end."""
     match form:
         case VerifyFormat.TEXT:
-            return "".join(f"{line}\n" for line in _text(result, trace))
+            return "".join(f"{line}\n" for line in _text(report, trace))
         case VerifyFormat.JSON:
-            return json.dumps({"trace": trace, **result.to_json()}, indent=2) + "\n"
+            return json.dumps({"trace": trace, **report.to_json()}, indent=2) + "\n"
         case VerifyFormat.JUNIT:
-            return _junit(result, trace, timestamp)
+            return _junit(report, trace, timestamp)
         case VerifyFormat.SARIF:
-            return json.dumps(_sarif(result, trace), indent=2) + "\n"
+            return json.dumps(_sarif(report, trace), indent=2) + "\n"
 
 
 # ---------------------------------------------------------------------- for people
 
 
-def _text(result: VerifyResult, trace: str) -> Iterator[str]:
-    yield f"{trace}: {result.verdict}"
-    yield f"  {_counts(result)}"
-    if result.transitions:
-        seen = sum(1 for count in result.edges.values() if count)
-        yield f"  {seen} of {len(result.edges)} edges of the state diagram taken; {result.live:,} jobs live at the end"
-    for finding in result.findings:
+def _text(report: Report, trace: str) -> Iterator[str]:
+    yield f"{trace}: {report.verdict}"
+    yield from (f"  {line}" for line in report.summary)
+    for finding in report.findings:
         yield ""
         yield from _finding(finding, trace)
-    if result.unreported:
+    if report.unreported:
         yield ""
-        yield f"{result.unreported:,} more findings are counted and not listed."
-    for note in result.notes:
-        yield f"  note: {note}"
-
-
-def _counts(result: VerifyResult) -> str:
-    refused = f", {result.refused:,} refused" if result.refused else ""
-    calls = f"{result.calls:,} calls ({result.repeated:,} repeated on the machine{refused})"
-    adopted = f", {result.adopted:,} jobs adopted" if result.adopted else ""
-    return f"{result.records:,} records: {result.transitions:,} transitions, {calls}{adopted}"
+        yield f"{report.unreported:,} more findings are counted and not listed."
+    yield from (f"  note: {note}" for note in report.notes)
 
 
 def _finding(finding: TraceFinding, trace: str) -> Iterator[str]:
-    clause = f" ({finding.clause})" if finding.clause else ""
-    yield f"{trace}:{finding.line}: {finding.rule}{clause}"
-    yield f"  {finding.text}"
+    rule = RULE_NAMED[finding.rule]
     accepted = finding.record - 1
-    where = f", up to line {finding.accepted_line}" if accepted else ""
+    where = f", up to line {finding.accepted_line}" if accepted and finding.accepted_line else ""
+    yield f"{trace}:{finding.line}: {finding.rule}{f' ({rule.clause})' if rule.clause else ''}"
+    yield f"  {rule.text}"
     yield f"  accepted  {accepted:,} {'record' if accepted == 1 else 'records'}{where}"
+    yield from (f"    {line}" for line in finding.context)
     yield f"  rejected  {finding.event}"
     yield f"  expected  {finding.expected}"
     yield f"  found     {finding.found}"
@@ -86,11 +76,11 @@ def _finding(finding: TraceFinding, trace: str) -> Iterator[str]:
 # ---------------------------------------------------------------------- JUnit XML
 
 
-def _junit(result: VerifyResult, trace: str, timestamp: str) -> str:
+def _junit(report: Report, trace: str, timestamp: str) -> str:
     """One test case a rule, in the form that Ant's and Jenkins' schemas both accept."""
-    failed = {finding.rule for finding in result.findings}
-    skipped = [rule for rule in RULES if not result.checks[rule.name] and rule.name not in failed]
-    counts = {"tests": len(RULES), "failures": len(failed), "errors": 0, "skipped": len(skipped)}
+    failed = {finding.rule for finding in report.findings}
+    skipped = [rule for rule, count in report.checks.items() if not count and rule.name not in failed]
+    counts = {"tests": len(report.checks), "failures": len(failed), "errors": 0, "skipped": len(skipped)}
     root = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(
         root,
@@ -106,19 +96,19 @@ def _junit(result: VerifyResult, trace: str, timestamp: str) -> str:
         },
     )
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in [("trace", trace), ("verdict", result.verdict), *result.to_json()["counts"].items()]:
+    for name, value in [("trace", trace), ("verdict", report.verdict), *report.counts.items()]:
         ElementTree.SubElement(properties, "property", name=name, value=_xml(str(value)))
-    for rule in RULES:
+    for rule in report.checks:
         case = ElementTree.SubElement(suite, "testcase", name=rule.name, classname="jsm.verify", time="0")
-        found = [finding for finding in result.findings if finding.rule == rule.name]
+        found = [finding for finding in report.findings if finding.rule == rule.name]
         if found:
             # The schemas allow one failure a test case: it tells of all findings.
             message = _xml(f"{trace}:{found[0].line}: expected {found[0].expected}; found {found[0].found}")
             failure = ElementTree.SubElement(case, "failure", message=message, type=rule.name)
             failure.text = _xml("\n\n".join("\n".join(_finding(finding, trace)) for finding in found))
         elif rule in skipped:
-            ElementTree.SubElement(case, "skipped", message="the trace has nothing to check it on")
-    ElementTree.SubElement(suite, "system-out").text = _xml("\n".join([_counts(result), *result.notes]))
+            ElementTree.SubElement(case, "skipped", message="there was nothing to check it on, or no end to checking")
+    ElementTree.SubElement(suite, "system-out").text = _xml("\n".join([*report.summary, *report.notes]))
     ElementTree.SubElement(suite, "system-err")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -132,9 +122,9 @@ def _xml(text: str) -> str:
 # ---------------------------------------------------------------------- SARIF
 
 
-def _sarif(result: VerifyResult, trace: str) -> dict[str, Any]:
+def _sarif(report: Report, trace: str) -> dict[str, Any]:
     """A SARIF 2.1.0 log with one run: a rule each, and a result at the trace's line for each finding."""
-    names = list(RULE_NAMED)
+    names = [rule.name for rule in report.checks]
     rules = [
         {
             "id": rule.name,
@@ -142,7 +132,7 @@ def _sarif(result: VerifyResult, trace: str) -> dict[str, Any]:
             "defaultConfiguration": {"level": "error"},
             "properties": {"clause": rule.clause},
         }
-        for rule in RULES
+        for rule in report.checks
     ]
     results = [
         {
@@ -165,7 +155,7 @@ def _sarif(result: VerifyResult, trace: str) -> dict[str, Any]:
                 "actions": [str(action) for action in finding.actions],
             },
         }
-        for finding in result.findings
+        for finding in report.findings
     ]
     return {
         "$schema": _SARIF_SCHEMA,
@@ -176,7 +166,7 @@ def _sarif(result: VerifyResult, trace: str) -> dict[str, Any]:
                 "artifacts": [{"location": {"uri": _uri(trace)}}],
                 "results": results,
                 "columnKind": "unicodeCodePoints",
-                "properties": {"verdict": result.verdict, **result.to_json()["counts"], "notes": list(result.notes)},
+                "properties": {"verdict": report.verdict, **report.counts, "notes": list(report.notes)},
             }
         ],
     }

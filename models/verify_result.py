@@ -1,11 +1,15 @@
-"""What the check of a trace found."""
+"""What the check of a trace found, and the report on it that all formats write."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from models.verify_guards import Action
-from models.verify_rules import RULE_NAMED
+from models.verify_rules import RULE_NAMED, RULES, Rule
+
+HOLDS: Final = "holds"
+VIOLATED: Final = "violated"
+UNDETERMINED: Final = "undetermined"
 
 
 class TraceFinding(NamedTuple):
@@ -14,28 +18,19 @@ class TraceFinding(NamedTuple):
     rule: str
     line: int  # of the rejected record, from 1; the header is line 1
     record: int  # which record it is, from 1: the records before it are the longest accepted prefix
-    accepted_line: int  # the last line of that prefix
+    accepted_line: int | None  # the last line of that prefix; None: it has no last line, as in a history
     event: str  # the record in words
     expected: str
     found: str
     actions: tuple[Action, ...]  # for its job, or for its client: each with the guard that refuses it
-
-    @property
-    def clause(self) -> str:
-        """Where INVARIANTS or SPEC says so."""
-        return RULE_NAMED[self.rule].clause
-
-    @property
-    def text(self) -> str:
-        """The rule in one sentence."""
-        return RULE_NAMED[self.rule].text
+    context: tuple[str, ...] = ()  # what led there, a line each
 
     def to_json(self) -> dict[str, Any]:
         """The finding for machines."""
         return {
             "rule": self.rule,
-            "clause": self.clause,
-            "text": self.text,
+            "clause": RULE_NAMED[self.rule].clause,
+            "text": RULE_NAMED[self.rule].text,
             "line": self.line,
             "record": self.record,
             "accepted": {"records": self.record - 1, "line": self.accepted_line},
@@ -43,6 +38,32 @@ class TraceFinding(NamedTuple):
             "expected": self.expected,
             "found": self.found,
             "actions": [action._asdict() for action in self.actions],
+            **({"context": list(self.context)} if self.context else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What there is to write about a check, whatever was checked."""
+
+    verdict: str  # HOLDS, VIOLATED or UNDETERMINED
+    counts: Mapping[str, int]
+    summary: tuple[str, ...]  # the counts in words, a line each
+    checks: Mapping[Rule, int]  # how often each rule was checked, zeros included
+    findings: tuple[TraceFinding, ...]
+    unreported: int  # findings beyond those that are listed
+    notes: tuple[str, ...]  # what was not checked, and why; a sentence each
+    more: Mapping[str, Any] = field(default_factory=dict)  # for machines alone
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "verdict": self.verdict,
+            "counts": dict(self.counts),
+            "checks": {rule.name: count for rule, count in self.checks.items()},
+            "findings": [finding.to_json() for finding in self.findings],
+            "notes": list(self.notes),
+            **self.more,
         }
 
 
@@ -69,22 +90,37 @@ class VerifyResult:
     def verdict(self) -> str:
         """`violated`, `holds`, or `undetermined` when nothing was checked."""
         if self.findings:
-            return "violated"
-        return "holds" if self.transitions or self.repeated else "undetermined"
-
-    def to_json(self) -> dict[str, Any]:
-        """The result for machines."""
-        counts = ("lines", "records", "transitions", "calls", "refused", "repeated", "compared", "adopted", "live")
-        return {
-            "verdict": self.verdict,
-            "counts": {**{name: getattr(self, name) for name in counts}, "findings": self.violations},
-            "edges": dict(self.edges),
-            "checks": dict(self.checks),
-            "findings": [finding.to_json() for finding in self.findings],
-            "notes": list(self.notes),
-        }
+            return VIOLATED
+        return HOLDS if self.transitions or self.repeated else UNDETERMINED
 
     @property
     def violations(self) -> int:
         """How many findings there were in all."""
         return len(self.findings) + self.unreported
+
+    def report(self) -> Report:
+        """The result as all formats write it."""
+        names = ("lines", "records", "transitions", "calls", "refused", "repeated", "compared", "adopted", "live")
+        counts = {**{name: getattr(self, name) for name in names}, "findings": self.violations}
+        checks = {rule: self.checks[rule.name] for rule in RULES}
+        return Report(
+            self.verdict,
+            counts,
+            self._summary(),
+            checks,
+            self.findings,
+            self.unreported,
+            self.notes,
+            {"edges": dict(self.edges)},
+        )
+
+    def _summary(self) -> tuple[str, ...]:
+        refused = f", {self.refused:,} refused" if self.refused else ""
+        calls = f"{self.calls:,} calls ({self.repeated:,} repeated on the machine{refused})"
+        records = f"{self.records:,} records: {self.transitions:,} transitions, {calls}"
+        if not self.transitions:
+            return (records,)
+        seen = sum(1 for count in self.edges.values() if count)
+        adopted = f", {self.adopted:,} adopted" if self.adopted else ""
+        jobs = f"{self.live:,} jobs live at the end of what was read{adopted}"
+        return records, f"{seen} of {len(self.edges)} edges of the state diagram taken; {jobs}"

@@ -22,7 +22,7 @@ class Rule(NamedTuple):
     name: str
     clause: str  # of INVARIANTS or SPEC
     text: str  # the property in one sentence
-    about: str  # what it is checked on: "record", "transition", "call" (repeated), "own" (not repeated)
+    about: str  # what it is checked on: "record", "transition", "call" (repeated), "own" (not repeated), "history"
 
 
 RULES: Final = (
@@ -56,7 +56,15 @@ RULES: Final = (
 )
 """All rules, in the order of reports."""
 
-RULE_NAMED: Final[Mapping[str, Rule]] = {rule.name: rule for rule in RULES}
+LINEARIZABLE: Final = Rule(
+    "history_is_linearizable",
+    "SPEC 3-5",
+    "Some order of the operations, each at an instant between its call and its return, is one that SPEC allows.",
+    "history",
+)
+"""The one rule of histories, which `models.linearizability` checks."""
+
+RULE_NAMED: Final[Mapping[str, Rule]] = {rule.name: rule for rule in (*RULES, LINEARIZABLE)}
 
 _EDGES: Final = tuple(edges_of(transition_graph()))
 _KNOWN: Final = frozenset(_EDGES)  # for membership only
