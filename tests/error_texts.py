@@ -6,10 +6,12 @@ writes the file anew. Its differences are to be read: they are what people will 
 """
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from jsm.errors import SnapshotError
+from jsm.errors import JsmError, SnapshotError
+from jsm.interface import JobRecord
 from jsm.machine import Machine
 from tests.machines import busy_machine, full_machine, outcome, parts_of, restore
 from tests.refusals import TABLE, single_faults
@@ -40,9 +42,38 @@ def texts_of_snapshots() -> list[str]:
     return lines
 
 
+def texts_of_use() -> list[str]:
+    """What a snapshot says to whoever uses it in the wrong order."""
+    machine = full_machine()
+    parts, changed, restored = parts_of(machine), machine.snapshot(), Machine().snapshot()
+    stream = changed.snapshot_jobs()
+    machine.tick(machine.clock + 1)
+
+    def cancelled() -> Iterator[JobRecord]:
+        restored.cancel_restore()
+        yield parts.jobs[0]
+
+    restored.restore_header(parts.header)
+    wrong = {
+        "finalized without a header": Machine().snapshot().finalize_restore,
+        "fed without a header": lambda: Machine().snapshot().restore_jobs([]),
+        "cancelled while it is fed": lambda: restored.restore_jobs(cancelled()),
+        "read while the machine changes": lambda: next(stream),
+    }
+    return [f"{name}: {_error_of(use)}" for name, use in wrong.items()]
+
+
+def _error_of(use: Callable[[], object]) -> str:
+    try:
+        use()
+    except JsmError as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
 def all_texts() -> str:
     """The whole file."""
-    return "".join(f"{line}\n" for line in [*texts_of_refusals(), "", *texts_of_snapshots()])
+    return "".join(f"{line}\n" for line in [*texts_of_refusals(), "", *texts_of_snapshots(), "", *texts_of_use()])
 
 
 if __name__ == "__main__":
