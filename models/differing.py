@@ -95,6 +95,8 @@ def _of_lists(what: str, machine: list[Any], spec: list[Any]) -> Differing:
     kept = [each for each in mine if each not in theirs], [each for each in theirs if each not in mine]
     if any(kept):  # not merely another order
         mine, theirs = kept
+    elif all(isinstance(each, tuple) for each in mine):
+        return Differing(_in_order(what, mine), _in_order(what, theirs))
     return Differing(_listed(what, mine), _listed(what, theirs))
 
 
@@ -133,6 +135,14 @@ def _listed(what: str, entries: list[Any]) -> str:
     if not entries:
         return f"{name}: none"
     return f"{name}: {', then '.join(_described(what, each) for each in entries)}"
+
+
+def _in_order(what: str, entries: list[Any]) -> str:
+    """Entries of which only the order matters, each by its name."""
+    if what == "records":
+        return _listed(what, entries)
+    names = [_entry_name(what, each).rpartition(" ")[2] for each in entries]
+    return f"{what.removeprefix('state ')} in the order {', '.join(names)}"
 
 
 def _described(what: str, entry: Any) -> str:
