@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 
+from jsm._heap import ID_BITS, ID_MASK
 from jsm.machine import Machine
 from jsm.reservations import Reservation, ReservationStatus
 from tests.mutants.exhibit import ask, call, exhibit, put, take, tick
@@ -28,22 +29,24 @@ TIMEOUT = ReservationStatus.TIMEOUT
     calls=[put(ttr=2), take(0, 1, "a"), ask(0, "a", until=2), tick(1), tick(2)],
 )
 class LeftoverTimeout(Machine):
-    """A wait that ended without a job keeps its deadline; when that comes, what the client holds never expires."""
+    """A warned client's deadline stays in the timer; when it comes, what the client holds is taken out of its own."""
 
     __slots__ = ()
 
     def tick(self, now: int) -> list[Reservation]:
         state = self._state
-        if accepts(self, now):
-            for client in state.clients.values():
-                if not client.ask and client.deadline_at is not None and client.deadline_at <= now:
-                    client.deadline_at = None
-                    for held in list(client.held):
-                        never_due(state.expiries, held.__eq__)
+        asked = {client.id: client.ask for client in waiting(self)}
+        for key in [key for key in state.wait_deadlines if accepts(self, now) and instant_of(key) <= now]:
+            if key & ID_MASK not in state.waiting:
+                state.wait_deadlines.remove(key)
+                for client in state.clients.values():
+                    if not client.ask and client.deadline_at == instant_of(key):
+                        never_due(state.expiries, list(client.held).__contains__)
         answers = super().tick(now)
         for answer in answers:
-            if answer.status is not DEADLINE_SOON:
-                state.clients[answer.client_id].deadline_at = None
+            client = state.clients[answer.client_id]
+            if answer.status is DEADLINE_SOON and client.deadline_at is not None:
+                state.wait_deadlines.push(client.deadline_at << ID_BITS | asked[client.id])
         return answers
 
 
