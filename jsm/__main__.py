@@ -22,6 +22,9 @@ class Room(NamedTuple):
 
 COMMANDS: Final = {
     "simulate": Room("sim.cli", "sim", "Run a scenario: producers, workers, the machine; measured, checked, drawn."),
+    "check": Room(
+        "models.check_cli", "check", "Visit every state of a small world: does every history keep the protocol?"
+    ),
     "graph": Room("models.cli", "check", "Draw the state diagram that everything is checked against."),
     "verify": Room("models.verify_cli", "check", "Check a trace of any implementation, record by record."),
 }

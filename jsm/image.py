@@ -1,0 +1,256 @@
+"""Exact copies of a small machine's state, taken and put back in a few microseconds: what an explorer needs.
+
+A snapshot (`jsm.snapshot`) is a machine's state for everybody, checked and portable; an image is for whoever calls
+one machine hundreds of thousands of times from the same few states. It holds the containers themselves and is good
+for the machine that it was taken of only. `built` makes a state from a plain description, as an explorer keeps it.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from jsm._heap import ID_BITS, KeyHeap
+from jsm._job import Job
+from jsm._state import State
+from jsm.job import ClientID, JobID, TubeName
+from jsm.reservations import Reservation, ReservationStatus
+from jsm.states import BURIED, DELAYED, LIVE_STATES, READY, RESERVED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jsm.machine import Machine
+    from jsm.states import JobState
+
+_DICTS = ("jobs", "tubes", "clients", "owed", "waiting", "matchable", "paused", "commands")
+_HEAPS = ("delays", "expiries", "pause_ends", "wait_deadlines", "margins")
+_FIXED = ("units_per_second", "max_job_size", "observer", "margin_key")
+
+# Read all of what may change of a part in one go; `Image.put_back` writes it in the same order.
+_JOB_VALUES = attrgetter(
+    "buried_at", "buries", "delay_seconds", "key", "kicks", "owner", "priority", "releases", "reserves", "state",
+    "timeouts", "ttr_seconds",
+)  # fmt: skip
+_TUBE_VALUES = attrgetter(
+    "reserved", "urgent", "using", "watching", "pause_seconds", "pause_ends_at", "total_jobs", "deletes", "pauses",
+)  # fmt: skip
+_CLIENT_VALUES = attrgetter("uses", "ask", "request_id", "waits_on", "deadline_at", "margin")
+
+
+class JobPart(NamedTuple):
+    """A job of a description; the instants are the machine's."""
+
+    id: int
+    tube: str
+    state: JobState
+    priority: int
+    delay_seconds: int
+    ttr_seconds: int
+    due: int  # delayed: when it becomes ready; reserved: when it expires; buried: its place in the order of burials
+    owner: str | None
+
+
+class ClientPart(NamedTuple):
+    """A client of a description."""
+
+    id: str
+    uses: str | None
+    watches: tuple[str, ...]
+    waits_on: tuple[str, ...]  # empty: it doesn't wait
+    deadline_at: int | None
+    place: int  # in the order of asking, from 1 on; 0: it doesn't wait
+
+
+class Description(NamedTuple):
+    """A state without what no later call depends on: counters are as low as the state allows."""
+
+    clock: int
+    next_job_id: int
+    tubes: Sequence[tuple[str, int | None]]  # in order of creation: the name, and the end of its pause
+    jobs: Sequence[JobPart]  # by id
+    clients: Sequence[ClientPart]
+    owed: Sequence[tuple[str, int]]  # client and job, in the order in which they were matched
+
+
+def load(machine: Machine, described: Description, *, body: bytes = b"", request_id: str = "") -> None:
+    """Give a machine the described state. O(n log n) for n jobs, tubes and clients.
+
+    For descriptions that a machine's own state was read into: they are not checked.
+    """
+    old = machine._state
+    state = State(old.units_per_second, old.max_job_size, old.observer)
+    state.clock = described.clock
+    state.next_job_id = JobID(described.next_job_id)
+    state.total_jobs = described.next_job_id - 1
+    for name, pause_ends_at in described.tubes:
+        tube = state.tube_named(TubeName(name))
+        if pause_ends_at is not None:
+            state.start_pause(tube, max(pause_ends_at - described.clock, 0), pause_ends_at)
+    for part in described.jobs:
+        tube = state.tubes[TubeName(part.tube)]
+        tube.total_jobs += 1
+        job = Job(JobID(part.id), tube, body, part.priority, part.delay_seconds, part.ttr_seconds, 0)
+        job.state = part.state
+        order = part.priority if part.state is READY else part.due
+        job.key = order << ID_BITS | part.id
+        if part.state is RESERVED:
+            job.reserves = 1
+            job.owner = state.client_named(ClientID(part.owner or ""))
+        elif part.state is BURIED:
+            job.reserves = job.buries = 1
+            state.next_bury_number = max(state.next_bury_number, part.due + 1)
+        state.jobs[part.id] = job
+    for client in described.clients:
+        known = state.client_named(ClientID(client.id))
+        if client.uses is not None:
+            known.uses = state.tubes[TubeName(client.uses)]
+            known.uses.using += 1
+        for name in client.watches:
+            watched = known.watches[TubeName(name)] = state.tubes[TubeName(name)]
+            watched.watching += 1
+    for client in sorted((client for client in described.clients if client.place), key=attrgetter("place")):
+        names = tuple(map(TubeName, client.waits_on))
+        state.start_wait(state.clients[ClientID(client.id)], request_id, names, client.deadline_at)
+    for owner, job_id in described.owed:
+        answer = Reservation(request_id, ClientID(owner), ReservationStatus.MATCHED, JobID(job_id), body)
+        state.owed[answer.client_id] = answer
+    state.index_jobs()
+    for tube in state.tubes.values():
+        if tube.matchable:
+            state.matchable[tube.serial] = tube
+    machine._state = state
+
+
+class Image:
+    """The state of one machine at one instant; `put_back` makes it the machine's again. O(jobs + tubes + clients)."""
+
+    __slots__ = ("_clients", "_dicts", "_heaps", "_jobs", "_machine", "_numbers", "_state", "_tubes", "_vars")
+
+    def __init__(self, machine: Machine) -> None:
+        state = self._state = machine._state
+        self._machine = machine
+        self._dicts = [(name, dict(getattr(state, name))) for name in _DICTS]
+        tubes, clients = list(state.tubes.values()), list(state.clients.values())
+        heaps = [getattr(state, name) for name in _HEAPS]
+        heaps += [heap for tube in tubes for heap in (tube.ready, tube.delayed, tube.buried, tube.waiters)]
+        heaps += [client.held for client in clients]
+        self._heaps = [(heap, list(heap.keys), set(heap.stale) if heap.stale else None) for heap in heaps]
+        taken = {*_DICTS, *_HEAPS, *_FIXED}
+        self._numbers = [(name, value) for name, value in vars(state).items() if name not in taken]
+        self._jobs = [(job, _JOB_VALUES(job)) for job in state.jobs.values()]
+        self._tubes = [(tube, _TUBE_VALUES(tube)) for tube in tubes]
+        self._clients = [(client, _CLIENT_VALUES(client), dict(client.watches)) for client in clients]
+        self._vars = dict(vars(machine)) if hasattr(machine, "__dict__") else None  # of a subclass
+
+    def is_still(self) -> bool:
+        """Whether nothing has happened to the machine since, its `cmd-*` counters apart."""
+        attributes = self._state.__dict__
+        return (
+            self._machine._state is self._state
+            and all(attributes[name] == content for name, content in self._dicts if name != "commands")
+            and all(attributes[name] == value for name, value in self._numbers)
+            and all(heap.keys == keys and not heap.stale for heap, keys, _ in self._heaps)
+            and all(_JOB_VALUES(job) == values for job, values in self._jobs)
+            and all(_TUBE_VALUES(tube) == values for tube, values in self._tubes)
+            and all(
+                _CLIENT_VALUES(client) == values and client.watches == watches
+                for client, values, watches in self._clients
+            )
+        )
+
+    def put_back(self) -> None:
+        """Undo everything that happened to the machine since the image was taken."""
+        state = self._state
+        attributes = state.__dict__
+        for name, content in self._dicts:
+            if attributes[name] != content:
+                attributes[name] = content.copy()
+        attributes.update(self._numbers)
+        for heap, keys, stale in self._heaps:
+            if heap.keys != keys:
+                heap.keys[:] = keys
+            if heap.stale:
+                heap.stale = set(stale) if stale else None
+        for job, values in self._jobs:
+            (
+                job.buried_at,
+                job.buries,
+                job.delay_seconds,
+                job.key,
+                job.kicks,
+                job.owner,
+                job.priority,
+                job.releases,
+                job.reserves,
+                job.state,
+                job.timeouts,
+                job.ttr_seconds,
+            ) = values
+        for tube, numbers in self._tubes:
+            (
+                tube.reserved,
+                tube.urgent,
+                tube.using,
+                tube.watching,
+                tube.pause_seconds,
+                tube.pause_ends_at,
+                tube.total_jobs,
+                tube.deletes,
+                tube.pauses,
+            ) = numbers
+        for client, (uses, ask, request_id, waits_on, deadline_at, margin), watches in self._clients:
+            client.uses = uses
+            client.ask = ask
+            client.request_id = request_id
+            client.waits_on = waits_on
+            client.deadline_at = deadline_at
+            client.margin = margin
+            if client.watches != watches:
+                client.watches = watches.copy()
+        if self._vars is not None:
+            own = vars(self._machine)
+            own.clear()
+            own.update(self._vars)
+
+
+def containers_agree(machine: Machine) -> bool:
+    """Whether every heap, timer and count of the machine is what a recount over jobs and clients gives. O(n log n)."""
+    state = machine._state
+    by_state: dict[JobState, list[Job]] = {kind: [] for kind in LIVE_STATES}
+    for job in state.jobs.values():
+        by_state[job.state].append(job)
+    waiting = [client for client in state.clients.values() if client.ask]
+    pairs = [
+        (state.delays, [job.key for job in by_state[DELAYED]]),
+        (state.expiries, [job.key for job in by_state[RESERVED]]),
+        (state.wait_deadlines, [c.deadline_at << ID_BITS | c.ask for c in waiting if c.deadline_at is not None]),
+        (state.margins, [min(c.held) >> ID_BITS << ID_BITS | c.ask for c in waiting if c.held.keys]),
+        (
+            state.pause_ends,
+            [t.pause_ends_at << ID_BITS | t.serial for t in state.paused.values() if t.pause_ends_at is not None],
+        ),
+    ]
+    for tube in state.tubes.values():
+        pairs += [
+            (tube.ready, [job.key for job in by_state[READY] if job.tube is tube]),
+            (tube.delayed, [job.key for job in by_state[DELAYED] if job.tube is tube]),
+            (tube.buried, [job.key for job in by_state[BURIED] if job.tube is tube]),
+            (tube.waiters, [client.ask for client in waiting if tube in client.waits_on]),
+        ]
+    pairs += [
+        (client.held, [job.key for job in by_state[RESERVED] if job.owner is client])
+        for client in state.clients.values()
+    ]
+    return (
+        all(sorted(heap) == sorted(keys) for heap, keys in pairs)
+        and all(_heads_are_live(heap) for heap, _ in pairs)
+        and state.buried == len(by_state[BURIED])
+        and state.matchable == {tube.serial: tube for tube in state.tubes.values() if tube.matchable}
+        and list(state.waiting.items()) == [(client.ask, client) for client in sorted(waiting, key=attrgetter("ask"))]
+    )
+
+
+def _heads_are_live(heap: KeyHeap) -> bool:
+    """Whether a heap's first key is its lowest, and live."""
+    return not heap.keys or heap.keys[0] == min(heap)

@@ -1,0 +1,171 @@
+"""Looks at every edge of an exploration: the machine beside the specification, and the invariants of the step.
+
+The two have the same state before the call, made from one description, so whatever differs after it comes from this
+call. What is compared: the answer or the category of the refusal, the transition records, the whole state as a
+snapshot shows it, the counters, the next tick, and the containers inside the machine against a recount.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jsm.errors import InvariantViolation, JsmError
+from jsm.image import Description, containers_agree
+from jsm.machine import Machine
+from jsm.records import TransitionRecord
+from models.calls import Call, plain, run_spec
+from models.invariants import check_state, check_step, new_tally
+from models.picture import Picture, picture_of
+from models.spec import Spec
+from models.spec_world import Answer, Client, Job, Refused, Tube, Wait
+
+if TYPE_CHECKING:
+    from models.invariants_rule import Tally
+
+
+class EdgeFault(Exception):
+    """An edge is wrong; the text says in which respect."""
+
+
+class EdgeChecks:
+    """Checks the calls that are made on one state after the other."""
+
+    def __init__(self, machine: Machine, *, lockstep: bool, invariants: bool) -> None:
+        self._machine = machine
+        self._lockstep = lockstep
+        self._invariants = invariants
+        self._spec = Spec()
+        self._before: Picture | None = None
+        self.tally: Tally = new_tally()
+
+    def enter(self, described: Description) -> None:
+        """Begin with a state that the machine was just put into. Raises `EdgeFault`."""
+        self._before = picture_of(self._machine)
+        if self._lockstep:
+            self._spec = spec_of(described)
+            _compare(self._before, self._spec)
+
+    def accepted(self, call: Call, answer: object, records: Sequence[TransitionRecord]) -> None:
+        """Check a call that the machine has accepted. Raises `EdgeFault`."""
+        after = picture_of(self._machine)
+        if not containers_agree(self._machine):
+            raise EdgeFault("the containers disagree with the jobs")
+        if self._lockstep:
+            twin = twin_of(self._spec)
+            try:
+                expected = run_spec(twin, call)
+            except Refused as refused:
+                raise EdgeFault(f"the specification refuses it: {refused.category}") from None
+            if plain(answer) != expected:
+                raise EdgeFault("another answer")
+            if [tuple(record) for record in records] != [tuple(record) for record in twin.records]:
+                raise EdgeFault("other transitions")
+            _compare(after, twin)
+        if self._invariants:
+            assert self._before is not None  # a state was entered
+            self._hold(lambda before: check_step(before, call, {"ok": answer}, records, after, self.tally))
+            self._hold(lambda _: check_state(after, self.tally))
+
+    def refused(self, call: Call, error: JsmError, unchanged: Callable[[], bool]) -> None:
+        """Check a call that the machine has refused. Raises `EdgeFault`."""
+        if not unchanged():
+            raise EdgeFault("a refused call has changed the state")
+        if self._lockstep:
+            try:
+                run_spec(twin_of(self._spec), call)
+            except Refused as refused:
+                if refused.category != str(error.refusal):
+                    raise EdgeFault(f"the specification refuses it otherwise: {refused.category}") from None
+                return
+            raise EdgeFault("the specification accepts it")
+
+    def _hold(self, check: Callable[[Picture], None]) -> None:
+        assert self._before is not None  # a state was entered
+        try:
+            check(self._before)
+        except InvariantViolation as violation:
+            raise EdgeFault(str(violation)) from None
+
+
+def spec_of(described: Description) -> Spec:
+    """The specification in the described state, with counters as `jsm.image.load` sets them."""
+    spec = Spec()
+    spec.clock = described.clock
+    spec.next_job_id = described.next_job_id
+    spec.total_jobs = described.next_job_id - 1
+    totals: dict[str, int] = {}
+    for part in described.jobs:
+        state = str(part.state)
+        totals[part.tube] = totals.get(part.tube, 0) + 1
+        spec.jobs[part.id] = Job(
+            part.id,
+            part.tube,
+            b"",
+            part.priority,
+            part.delay_seconds,
+            part.ttr_seconds,
+            state=state,
+            created_at=0,
+            ready_at=part.due if state == "delayed" else 0,
+            expires_at=part.due if state == "reserved" else 0,
+            reserved_by=part.owner,
+            reserves=int(state in ("reserved", "buried")),
+            buries=int(state == "buried"),
+            bury_number=part.due if state == "buried" else 0,
+        )
+        if state == "buried":
+            spec.next_bury_number = max(spec.next_bury_number, part.due + 1)
+    spec.tubes = [
+        Tube(
+            name,
+            0 if ends_at is None else max(ends_at - described.clock, 0),
+            ends_at,
+            totals.get(name, 0),
+        )
+        for name, ends_at in described.tubes
+    ]
+    spec.clients = {part.id: Client(part.uses, part.watches) for part in described.clients}
+    waiting = sorted((part.place, part) for part in described.clients if part.place)
+    spec.waiting = [Wait(part.id, "", part.waits_on, part.deadline_at) for _, part in waiting]
+    spec.owed = [Answer("", client, "matched", job, b"") for client, job in described.owed]
+    return spec
+
+
+def twin_of(spec: Spec) -> Spec:
+    """A copy that can go its own way: all that a specification holds is immutable but for its lists and dicts."""
+    twin = object.__new__(Spec)
+    own = twin.__dict__
+    own.update(spec.__dict__)
+    own["commands"] = dict(spec.commands)
+    own["jobs"] = dict(spec.jobs)
+    own["tubes"] = list(spec.tubes)
+    own["clients"] = dict(spec.clients)
+    own["waiting"] = list(spec.waiting)
+    own["owed"] = list(spec.owed)
+    own["records"] = []
+    return twin
+
+
+def _compare(seen: Picture, spec: Spec) -> None:
+    """Raise `EdgeFault` unless a picture of the machine shows the specification's state."""
+    _equal("clock", seen.clock, spec.clock)
+    _equal("next_tick_at", seen.next_tick_at, spec.next_tick_at())
+    _equal("next_job_id", seen.next_job_id, spec.next_job_id)
+    _equal("next_bury_number", seen.next_bury_number, spec.next_bury_number)
+    _equal("totals", (seen.total_jobs, seen.job_timeouts), (spec.total_jobs, spec.job_timeouts))
+    _equal("commands", seen.commands, spec.commands)
+    _equal("jobs", [tuple(view) for view in seen.jobs.values()], [spec.jobs[job][:-1] for job in sorted(spec.jobs)])
+    _equal(
+        "bury_numbers", seen.bury_numbers, {job.id: job.bury_number for job in spec.jobs.values() if job.bury_number}
+    )
+    tubes = [(t.name, t.pause_seconds, t.pause_ends_at, t.total_jobs, t.deletes, t.pauses) for t in seen.tubes.values()]
+    _equal("tubes", tubes, [tuple(tube) for tube in spec.tubes])
+    clients = {name: (entry.uses, entry.watches) for name, entry in seen.clients.items()}
+    _equal("clients", clients, {name: tuple(client) for name, client in spec.clients.items()})
+    waiting = [(w.client_id, w.request_id, w.watched_tubes, w.deadline_at) for w in seen.waiting]
+    _equal("waiting", waiting, [tuple(wait) for wait in spec.waiting])
+    _equal("owed", [plain(answer) for answer in seen.owed], [tuple(answer) for answer in spec.owed])
+
+
+def _equal(what: str, machine: object, spec: object) -> None:
+    if machine != spec:
+        raise EdgeFault(f"another state: {what} is {machine!r}, the specification says {spec!r}")

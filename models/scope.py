@@ -1,0 +1,276 @@
+"""What an exploration looks at: a small world, and everything that can be done in it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from types import MappingProxyType
+from typing import Any, Final
+
+from jsm.relative_key import NOW, RelativeKeys
+from models.calls import Call
+
+OPERATIONS: Final = (
+    "put",
+    "delete",
+    "release",
+    "release_with",
+    "touch",
+    "bury",
+    "kick",
+    "kick_n",
+    "reserve_job",
+    "append_reservation",
+    "cancel_reservation",
+    "tick",
+    "pause_tube",
+    "use_tube",
+    "watch_tube",
+    "ignore_tube",
+    "close_client",
+)
+"""The operations that change a state; those that only look are made in every state by the lock-step."""
+
+_TUBES: Final = ("default", "t", "u", "v")
+_CLIENTS: Final = ("a", "b", "c", "d", "e")
+_VALUE_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The bounds of a world, in seconds that are the machine's time units. Raises `ValueError`, which names the field.
+
+    The world is explored completely: histories of any length, with any number of puts, as long as no more than `jobs`
+    are live at a time. With `late`, time may also pass without the tick that is due.
+    """
+
+    jobs: int = 2
+    clients: int = 2
+    tubes: int = 1
+    priorities: tuple[int, ...] = (0, 1)
+    delays: tuple[int, ...] = (0, 1)
+    ttrs: tuple[int, ...] = (1,)
+    timeouts: tuple[int | None, ...] = (None, 0, 1)  # of a reserve
+    pauses: tuple[int, ...] = (0, 1)
+    kick_counts: tuple[int, ...] | None = None  # how many jobs a kick may ask for; None: 1 to `jobs`
+    step: int = 1  # seconds that pass at a time
+    late: bool = True
+    operations: tuple[str, ...] = OPERATIONS
+    refusals: bool = True  # also make the calls that are to be refused
+    puts: int | None = None  # so many in all, and ids are told apart by their numbers
+    settled: bool = False  # a tick follows every operation at once
+    busy_waiters: bool = True  # a waiting client may do anything but ask again
+    keep_delays: bool = True  # states are told apart by a delay that is over
+    keep_strangers: bool = True  # a client that was never seen is not one that has nothing
+    symmetry: bool = True  # clients are exchangeable
+
+    def __post_init__(self) -> None:
+        for field, least, most in (("jobs", 1, 6), ("clients", 1, len(_CLIENTS)), ("tubes", 1, len(_TUBES))):
+            value = getattr(self, field)
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"{field} = {value!r}: expected a whole number from {least} to {most}")
+        for field, least in (("priorities", 0), ("delays", 0), ("ttrs", 1), ("pauses", 0)):
+            values = getattr(self, field)
+            if not values or any(type(each) is not int or not least <= each < _VALUE_MAX for each in values):
+                raise ValueError(f"{field} = {values!r}: expected whole numbers from {least} to {_VALUE_MAX - 1}")
+        if any(each is not None and (type(each) is not int or not 0 <= each < _VALUE_MAX) for each in self.timeouts):
+            raise ValueError(f"timeouts = {self.timeouts!r}: expected None or whole numbers below {_VALUE_MAX}")
+        unknown = [name for name in self.operations if name not in OPERATIONS]
+        if unknown or not self.operations:
+            raise ValueError(f"operations: there is no {', '.join(unknown)}; expected some of {', '.join(OPERATIONS)}")
+
+    @property
+    def tube_names(self) -> tuple[str, ...]:
+        """The tubes, `default` first."""
+        return _TUBES[: self.tubes]
+
+    @property
+    def client_names(self) -> tuple[str, ...]:
+        """The clients."""
+        return _CLIENTS[: self.clients]
+
+    @property
+    def watch_lists(self) -> list[tuple[str, ...]]:
+        """Every set of tubes that a client may ask for."""
+        names = self.tube_names
+        return [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
+
+    def keys(self) -> RelativeKeys:
+        """How the states of this world are told apart."""
+        return RelativeKeys(
+            tubes=self.tube_names,
+            clients=self.client_names,
+            priorities=self.priorities,
+            delays=self.delays,
+            ttrs=self.ttrs,
+            watch_lists=self.watch_lists,
+            exchange_clients=self.symmetry,
+            keep_ids=self.puts is not None,
+            keep_delays=self.keep_delays,
+            keep_strangers=self.keep_strangers,
+        )
+
+    def calls(self) -> Iterator[Call]:
+        """Everything that can be called on a state whose clock is `NOW` and whose jobs are numbered from 1 on.
+
+        A job that doesn't exist stands for all of them: the one after the last. A kick of no job sets the clock and
+        does nothing else: so seconds pass without a tick.
+        """
+        for name in self.operations:
+            yield from _CALLS[name](self)
+        if "tick" in self.operations and self.late:
+            yield Call("kick_n", ("default", 0), {"now": NOW + self.step})
+
+    def text(self) -> str:
+        """The bounds in words."""
+        puts = "any number of puts" if self.puts is None else f"{self.puts} puts in all"
+        live = f"at most {_counted(self.jobs, 'live job')}"
+        values = (
+            f"priorities {_listed(self.priorities)}, delays {_listed(self.delays)} s, ttrs {_listed(self.ttrs)} s, "
+            f"timeouts {_listed(self.timeouts)} s, pauses {_listed(self.pauses)} s"
+        )
+        ticks = "ticks on time or late" if self.late else "ticks on time"
+        who = f"{_counted(self.clients, 'client')}, {_counted(self.tubes, 'tube')}"
+        return f"{live}, {puts}, {who}, {values}, {ticks}"
+
+    def document(self) -> dict[str, Any]:
+        """The bounds for machines."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def but(self, **changes: Any) -> "Scope":
+        """This scope with some bounds replaced."""
+        return replace(self, **changes)
+
+
+SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
+    {
+        "tiny": Scope(jobs=1, clients=1, priorities=(0,), delays=(0, 1), timeouts=(None, 1)),
+        "small": Scope(jobs=2, clients=2, priorities=(0, 1), delays=(0, 1), timeouts=(None, 0, 1)),
+        "tubes": Scope(jobs=2, clients=1, tubes=2, priorities=(0,), delays=(0,), timeouts=(None,), late=False),
+        "medium": Scope(jobs=2, clients=2, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1)),
+        "large": Scope(jobs=3, clients=2, tubes=2, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
+        "spin": Scope(
+            jobs=4,
+            puts=4,
+            delays=(0, 2),
+            ttrs=(4,),
+            timeouts=(None,),
+            kick_counts=(1,),
+            step=2,  # so no job is ever a second from its expiry, and nobody is warned
+            late=False,
+            refusals=False,
+            settled=True,
+            busy_waiters=False,
+            keep_delays=False,
+            keep_strangers=False,
+            symmetry=False,
+            operations=(
+                "put", "delete", "release", "release_with", "touch", "bury", "kick", "kick_n", "append_reservation",
+                "cancel_reservation", "tick",
+            ),
+        ),
+    }
+)  # fmt: skip
+"""The worlds that have a name; `small` is the one that `jsm check` takes when none is given."""
+
+
+def _put(scope: Scope) -> Iterator[Call]:
+    for tube, priority, delay, ttr in product(scope.tube_names, scope.priorities, scope.delays, scope.ttrs):
+        numbers = {"priority": priority, "delay_seconds": delay, "ttr_seconds": ttr}
+        yield Call("put", (NOW,), {**numbers, "body": b"", "tube": tube})
+
+
+def _jobs(scope: Scope) -> range:
+    return range(1, scope.jobs + 2)
+
+
+def _by_owner(op: str) -> Any:
+    def calls(scope: Scope) -> Iterator[Call]:
+        timed = op in ("touch", "reserve_job")
+        for job, client in product(_jobs(scope), scope.client_names):
+            yield Call(op, (NOW, job, client)) if timed else Call(op, (job, client))
+
+    return calls
+
+
+def _release_with(scope: Scope) -> Iterator[Call]:
+    for job, client, priority, delay in product(_jobs(scope), scope.client_names, scope.priorities, scope.delays):
+        yield Call("release_with", (NOW, job, client), {"priority": priority, "delay_seconds": delay})
+
+
+def _bury(scope: Scope) -> Iterator[Call]:
+    for job, client, priority in product(_jobs(scope), scope.client_names, scope.priorities):
+        yield Call("bury", (NOW, job, client), {"priority": priority})
+
+
+def _kick(scope: Scope) -> Iterator[Call]:
+    for job in _jobs(scope):
+        yield Call("kick", (job,))
+
+
+def _kick_n(scope: Scope) -> Iterator[Call]:
+    for tube, count in product(scope.tube_names, scope.kick_counts or range(1, scope.jobs + 1)):
+        yield Call("kick_n", (tube, count))
+
+
+def _append(scope: Scope) -> Iterator[Call]:
+    for client, tubes, timeout in product(scope.client_names, scope.watch_lists, scope.timeouts):
+        deadline_at = None if timeout is None else NOW + timeout
+        yield Call("append_reservation", (NOW, client), {"request_id": "", "tubes": tubes, "deadline_at": deadline_at})
+
+
+def _of_client(op: str) -> Any:
+    def calls(scope: Scope) -> Iterator[Call]:
+        for client in scope.client_names:
+            yield Call(op, (client,))
+
+    return calls
+
+
+def _of_client_and_tube(op: str) -> Any:
+    def calls(scope: Scope) -> Iterator[Call]:
+        for client, tube in product(scope.client_names, scope.tube_names):
+            yield Call(op, (client, tube))
+
+    return calls
+
+
+def _pause(scope: Scope) -> Iterator[Call]:
+    for tube, seconds in product(scope.tube_names, scope.pauses):
+        yield Call("pause_tube", (NOW, tube, seconds))
+
+
+def _tick(scope: Scope) -> Iterator[Call]:
+    if not scope.settled:
+        yield Call("tick", (NOW,))
+    yield Call("tick", (NOW + scope.step,))
+
+
+_CALLS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "put": _put,
+        "delete": _by_owner("delete"),
+        "release": _by_owner("release"),
+        "release_with": _release_with,
+        "touch": _by_owner("touch"),
+        "bury": _bury,
+        "kick": _kick,
+        "kick_n": _kick_n,
+        "reserve_job": _by_owner("reserve_job"),
+        "append_reservation": _append,
+        "cancel_reservation": _of_client("cancel_reservation"),
+        "tick": _tick,
+        "pause_tube": _pause,
+        "use_tube": _of_client_and_tube("use_tube"),
+        "watch_tube": _of_client_and_tube("watch_tube"),
+        "ignore_tube": _of_client_and_tube("ignore_tube"),
+        "close_client": _of_client("close_client"),
+    }
+)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _listed(values: tuple[int | None, ...]) -> str:
+    return ", ".join("none" if value is None else str(value) for value in values)
