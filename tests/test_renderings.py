@@ -19,6 +19,7 @@ from models.call_words import call_in_words, outcome_in_words
 from models.calls import Call
 from models.differing import narrowed
 from models.finding import Counterexample, Finding, find_fault
+from models.minimise import minimise
 from models.named_calls import canonical
 from models.observations import literal
 from models.rendering_mermaid import check_diagram, escaped
@@ -26,6 +27,7 @@ from models.rendering_pytest import target_of_maker
 from models.rendering_trace import counterexample_of
 from models.renderings import FORMS, file_names, render, write_counterexample
 from models.unrolled import unrolled
+from reports.tools.counterexamples import FAULTS, TARGET, counterexamples_text, found_in
 from tests.mutants.exhibit import ask, call, put, take, tick
 from tests.mutants.museum import EXHIBITS
 
@@ -406,3 +408,26 @@ def test_nothing_is_written_where_a_rendering_fails(tmp_path: Path) -> None:
         render(LASSO, "html")
     with pytest.raises(ValueError, match="at least one call"):
         render(Counterexample((), LASSO.finding), "steps")
+
+
+# ---------------------------------------------------------------------- the report
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.machine.__name__)
+def test_a_fault_of_the_report_is_found_made_short_and_told(fault: Any) -> None:
+    short = minimise(found_in(fault), make_machine=fault.machine)
+    assert len(short.calls) == 3 < len(fault.calls)
+    for target, passes in ((None, False), ("jsm:Machine", True)):
+        assert outcomes(render(short, "pytest", make_machine=fault.machine, target=target), "report") is passes
+
+
+def test_the_diagrams_of_the_report_are_well_formed() -> None:
+    diagrams = re.findall(r"```mermaid\n(.*?)```", TARGET.read_text("utf-8"), re.DOTALL)
+    assert len(diagrams) == len(FAULTS)
+    for diagram in diagrams:
+        check_diagram(diagram)
+
+
+@pytest.mark.slow
+def test_the_report_is_what_its_command_writes() -> None:
+    assert TARGET.read_text("utf-8") == counterexamples_text(), "run: python -m reports.tools.counterexamples"
