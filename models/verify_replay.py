@@ -79,6 +79,8 @@ class Reference:
         except UnicodeEncodeError:
             body = record.args["body"]
             raise BadValueError("args.body", body, "text of the code points 0 to 255, one a byte") from None
+        except RecursionError:
+            raise BadValueError("args", record.op, "values that are not nested that deep") from None
         if record.op == "stop":
             self._stopped = True
         return Repeated(call, outcome, self._made)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from jsm.records import CommandRecord, Record, TransitionRecord
@@ -36,7 +37,7 @@ def transition_in_words(record: TransitionRecord) -> str:
 
 def instant(at: int, units_per_second: int) -> str:
     """An instant in the trace's units, and in seconds where these are others."""
-    return f"{at}" if units_per_second == 1 else f"{at} ({at / units_per_second:.9g} s)"
+    return f"{at}" if units_per_second == 1 else f"{at} ({Decimal(at) / units_per_second:.9g} s)"
 
 
 def outcome_in_words(outcome: Mapping[str, Any]) -> str:
@@ -48,7 +49,10 @@ def outcome_in_words(outcome: Mapping[str, Any]) -> str:
 
 def shown(value: object) -> str:
     """A JSON value in one line, cut where it is too long to be read."""
-    text = json.dumps(value, ensure_ascii=True)
+    try:
+        text = json.dumps(value, ensure_ascii=True)
+    except RecursionError:
+        text = "a value that is nested too deep to be shown"
     return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
 
 

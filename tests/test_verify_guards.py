@@ -12,7 +12,7 @@ from jsm.records import TransitionRecord
 from jsm.states import Trigger
 from models.verify_guards import Action, actions_on_job, answers_to_client
 from models.verify_ledger import Ledger, Wait
-from tests.machines import Notes, file_of, machine_from, random_history
+from tests.machines import Notes, driver_of, file_of, machine_from, random_history
 from tests.random_calls import CLIENTS, TUBES
 from tests.recorded import check, only_finding, rows, short_story
 
@@ -156,6 +156,30 @@ def test_a_wrong_answer_of_a_tick_is_explained_by_the_wait() -> None:
         "Timeout: refused, job 3 is ready for it",
         "Queued: refused, job 3 is ready for it",
     ]
+
+
+def test_a_tick_ends_pauses_before_it_matches() -> None:
+    story = short_story()
+    place = next(i for i, each in enumerate(story) if len(each) == 6 and each[3] == "tick" and each[1] == 7)
+    missing = [*story[: place - 1], story[place]]
+    finding = only_finding(check(missing))
+    assert finding.expected.endswith("from ready by reserve to reserved for client 'b'")
+    best = "no client that waits comes before it, and no job before this one"
+    assert f"reserve by 'b': possible, {best}" in [str(action) for action in finding.actions]
+
+
+def test_who_waits_or_is_owed_an_answer_can_not_ask() -> None:
+    machine = Machine()
+    d = driver_of(machine)
+    d.ask("a", "t")
+    d.ask("b", "u")
+    d.put("t")
+    d.ask("c", "v")  # nobody overtakes a, who is owed an answer from here
+    d.put("t")
+    ledger = Ledger.from_snapshot(machine.snapshot())
+    for client, guard in (("a", "it is owed an answer"), ("b", "it waits for 'u'")):
+        (action,) = [each for each in actions_on_job(ledger, 2, client, 0) if each.name == f"reserve by {client!r}"]
+        assert (action.possible, action.guard) == (False, guard)
 
 
 def test_after_a_stop_nothing_is_possible() -> None:

@@ -8,7 +8,7 @@ from jsm.errors import JsmError
 from jsm.observed import ObservedMachine
 from models.verify_ledger import Ledger
 from models.verify_records import TraceVerifier
-from tests.machines import Notes, random_history
+from tests.machines import Notes, driver_of, random_history
 
 
 def _seen(ledger: Ledger) -> tuple[object, ...]:
@@ -49,3 +49,18 @@ def test_records_can_be_taken_back() -> None:
     assert _seen(ledger) != before
     ledger.roll_back()
     assert _seen(ledger) == before
+
+
+def test_who_is_served_next_is_as_the_specification_has_it() -> None:
+    """The best job goes first, to who asked first for its tube; nobody is served twice."""
+    machine = ObservedMachine(observer=Notes())
+    d = driver_of(machine)
+    for client, *tubes in (("a", "t", "u"), ("b", "u"), ("c", "t", "v")):
+        d.ask(client, *tubes)
+    d.put("u", pri=1)
+    d.put("u", pri=0)
+    d.put("t", pri=2)
+    ledger = Ledger.from_snapshot(machine.snapshot())
+    assert ledger.ready() == [2, 1, 3]
+    assert ledger.matches(ledger.ready()) == {2: "a", 1: "b", 3: "c"}
+    assert d.tick() == ["a matched 2", "b matched 1", "c matched 3"]
