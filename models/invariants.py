@@ -180,6 +180,10 @@ class InvariantChecker:
         check_state(self._before, self.tally)
         self._left = 0
 
+    def detach(self) -> None:
+        """Look no more, such as at a machine that failed in the middle of a call."""
+        self._look = None
+
     def transition(self, record: TransitionRecord) -> None:
         """Keep the record for the call that it belongs to."""
         if not self._left:
@@ -195,7 +199,8 @@ class InvariantChecker:
     def step(self, call: Call, outcome: Mapping[str, Any]) -> None:
         """Check a call that has just ended, with the records that came since the last one."""
         look = self._look
-        assert look is not None  # attached before the first call
+        if look is None:
+            return
         self.calls += 1
         if self._stopped:
             self.tally[_AFTER_STOP.name] += 1
@@ -248,26 +253,38 @@ class InvariantSampler:
     the price stays a fixed small share of the run, whatever the machine holds. Raises `BrokenInvariant`.
     """
 
-    def __init__(self, machine: Seen, *, records_min: int = 16_384, records_an_entry: int = 400) -> None:
+    def __init__(self, *, records_min: int = 16_384, records_an_entry: int = 400) -> None:
         self.records = 0
         self.records_checked = 0
         self.tally: Tally = new_tally()
-        self._machine = machine
+        self._look: Callable[[], Picture] | None = None
         self._records_min = records_min
         self._records_an_entry = records_an_entry
         self._gap = 0
         self._since = 0
-        self._before: Picture | None = picture_of(machine)
+        self._before: Picture | None = None
+
+    def attach(self, machine: Seen) -> None:
+        """Look at this machine from now on; the first chunk of records is checked."""
+        self._look = lambda: picture_of(machine)
+        self._before = self._look()
+
+    def detach(self) -> None:
+        """Look no more, such as at a machine that failed in the middle of a call."""
+        self._look = None
 
     def consume(self, records: Sequence[TransitionRecord]) -> None:
         """Take all records since the last time; the machine must be as the last of them left it."""
+        look = self._look
+        if look is None:
+            return
         self.records += len(records)
         if self._before is None:
             self._since += len(records)
             if self._since >= self._gap:
-                self._before = picture_of(self._machine)
+                self._before = look()
             return
-        after = picture_of(self._machine)
+        after = look()
         check_span(self._before, records, after, self.tally)
         check_state(after, self.tally)
         self.records_checked += len(records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from jsm.errors import InvariantViolation
 from jsm.job import TubeName
 from jsm.machine import Machine
 from jsm.observed import ObservedMachine
@@ -81,21 +82,21 @@ class Simulation:
             else None
         )
         self.watcher = TransitionWatcher(units_per_second=units) if watch else None
-        consumers = [watcher.consume for watcher in (self.watcher, self.metrics) if watcher is not None]
+        self._check = check
+        checker = InvariantChecker(entries_a_call=ENTRIES_A_CALL) if check is CheckMode.ALL else None
+        sampler = InvariantSampler() if check is CheckMode.SAMPLED else None
+        self._checks = checker or sampler
+        # Where calls are seen, each record and refusal goes to the watcher at once; else records go in chunks.
+        callers = [observer for observer in (self.watcher, recorder, checker) if observer is not None]
+        observers: list[Observer] = callers if recorder is not None or checker is not None else []
+        watchers = (None if observers else self.watcher, self.metrics, sampler)
+        consumers = [watcher.consume for watcher in watchers if watcher is not None]
         if progress is not None:
             consumers.append(lambda records: progress(records[-1].at))
-        checker = InvariantChecker(entries_a_call=ENTRIES_A_CALL) if check is CheckMode.ALL else None
-        self._checks: InvariantChecker | InvariantSampler | None = checker
-        if check is CheckMode.SAMPLED:
-            consumers.append(self._sample)
         self._buffer = RecordBuffer(consumers)
-        observers = [observer for observer in (recorder, checker) if observer is not None]
-        self.machine = _machine(scenario, self._buffer if consumers else None, observers, self.watcher, make_machine)
-        if checker is not None:
-            checker.attach(_inner(self.machine))
-        elif check is CheckMode.SAMPLED:
-            self._checks = InvariantSampler(_inner(self.machine))
-        self._check = check
+        self.machine = _machine(scenario, self._buffer if consumers else None, observers, make_machine)
+        if self._checks is not None:
+            self._checks.attach(_inner(self.machine))
         self.env = UnitEnvironment()
         self.driver = Driver(self.env, self.machine, self._buffer)
         self._book = JobBook()
@@ -116,11 +117,16 @@ class Simulation:
             self.env.process(self._drain_after(arrivals))
         try:
             self.driver.run(self._horizon())
-        except Exception:
-            self._buffer.flush()  # a watcher that knows what went wrong first says so
-            _raise_failure(working, arrivals)
-            raise
-        _raise_failure(working, arrivals)  # of the last step: a stopped run asks SimPy for no more
+        except Exception as error:
+            cause = _failure(working, arrivals) or error
+            if not isinstance(cause, InvariantViolation):
+                if self._checks is not None:
+                    self._checks.detach()  # the machine may have failed in the middle of a call
+                self._buffer.flush()  # a watcher that knows what went wrong first says so
+            raise cause from None
+        failure = _failure(working, arrivals)  # of the last step: a stopped run asks SimPy for no more
+        if failure is not None:
+            raise failure from None
         for worker in self.workers:
             worker.finish(self.env.now)
         self._buffer.flush()
@@ -158,10 +164,6 @@ class Simulation:
         )
 
     # ------------------------------------------------------------------ inside
-
-    def _sample(self, records: Sequence[TransitionRecord]) -> None:
-        assert isinstance(self._checks, InvariantSampler)  # made before the first record
-        self._checks.consume(records)
 
     def _horizon(self) -> int:
         run = self.scenario.run
@@ -251,41 +253,33 @@ class _Drain:
 
 
 class _Tee:
-    """The observer of a run whose calls are seen: the watchers' buffer and others, refusals to the watcher too."""
+    """The observer of a run whose calls are seen: the watchers' buffer, and whoever wants each record at once."""
 
-    __slots__ = ("_buffer", "_observers", "_watcher")
+    __slots__ = ("_buffer", "_observers")
 
-    def __init__(self, buffer: RecordBuffer, observers: Sequence[Observer], watcher: TransitionWatcher | None) -> None:
+    def __init__(self, buffer: RecordBuffer, observers: Sequence[Observer]) -> None:
         self._buffer = buffer
         self._observers = observers
-        self._watcher = watcher
 
     def transition(self, record: TransitionRecord) -> None:
-        self._buffer.transition(record)
         for observer in self._observers:
             observer.transition(record)
+        self._buffer.transition(record)  # last: what an observer rejects is in no number
 
     def command(self, record: CommandRecord) -> None:
         for observer in self._observers:
             observer.command(record)
-        if self._watcher is not None and "refused" in record.outcome:
-            self._buffer.flush()  # the watcher must know the job's state when a call on it is refused
-            self._watcher.command(record)
 
 
 def _machine(
-    scenario: Scenario,
-    buffer: RecordBuffer | None,
-    observers: Sequence[Observer],
-    watcher: TransitionWatcher | None,
-    make_machine: MakeMachine,
+    scenario: Scenario, buffer: RecordBuffer | None, observers: Sequence[Observer], make_machine: MakeMachine
 ) -> AnyMachine:
     settings = {
         "units_per_second": scenario.run.units_per_second,
         "max_job_size": scenario.machine.max_job_size,
     }
     if observers:
-        tee = _Tee(buffer or RecordBuffer(()), observers, watcher)
+        tee = _Tee(buffer or RecordBuffer(()), observers)
         return ObservedMachine(observer=tee, make_machine=make_machine, **settings)
     return make_machine(observer=buffer, **settings)
 
@@ -314,8 +308,9 @@ def _unwatched(
     return [TubeName(tube) for tube in produced_tubes(scenario, traces) if tube not in watched]
 
 
-def _raise_failure(*groups: Sequence[Event]) -> None:
-    """Raise what a process failed with, if one did: the error itself, since SimPy raises a copy, or fails to."""
+def _failure(*groups: Sequence[Event]) -> BaseException | None:
+    """What a process failed with, if one did: the error itself, since SimPy raises a copy, or fails to."""
     for process in (event for group in groups for event in group):
         if process.triggered and isinstance(process.value, BaseException):
-            raise process.value from None
+            return process.value
+    return None
