@@ -141,13 +141,20 @@ class Scope:
         return replace(self, **changes)
 
 
+_JOBS_ALONE: Final[Mapping[str, Any]] = {
+    "operations": tuple(name for name in OPERATIONS if name not in ("use_tube", "watch_tube", "ignore_tube")),
+    "keep_delays": False,
+    "keep_strangers": False,
+}
+"""Worlds without references to tubes, of which `tubes` is about: each client would have a dozen more states."""
+
 SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
-        "tiny": Scope(jobs=1, clients=1, priorities=(0,), delays=(0, 1), timeouts=(None, 1)),
-        "small": Scope(jobs=2, clients=2, priorities=(0, 1), delays=(0, 1), timeouts=(None, 0, 1)),
-        "tubes": Scope(jobs=2, clients=1, tubes=2, priorities=(0,), delays=(0,), timeouts=(None,), late=False),
-        "medium": Scope(jobs=2, clients=2, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1)),
-        "large": Scope(jobs=3, clients=2, tubes=2, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
+        "tiny": Scope(jobs=1, clients=1, priorities=(0,), timeouts=(None, 1)),
+        "small": Scope(timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
+        "tubes": Scope(jobs=1, clients=2, tubes=2, priorities=(0,), delays=(0,), timeouts=(None,), pauses=(1,), late=False),
+        "medium": Scope(timeouts=(None, 0, 1), **_JOBS_ALONE),
+        "large": Scope(jobs=3, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
         "spin": Scope(
             jobs=4,
             puts=4,
@@ -170,7 +177,10 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""The worlds that have a name; `small` is the one that `jsm check` takes when none is given."""
+"""The worlds that have a name."""
+
+DEFAULT_SCOPES: Final = ("small", "tubes")
+"""What `jsm check` explores when no world is named."""
 
 
 def _put(scope: Scope) -> Iterator[Call]:
