@@ -211,8 +211,8 @@ def _violated(output: str) -> str:
     """The name of what was violated; what is no invariant of ours (an index out of bounds, say) in SPIN's words."""
     found = re.search(r"^pan:\d+: (.*) \(at depth", output, re.MULTILINE)
     text = _last_line(output) if found is None else found[1]
-    number = re.search(r"\(\s*(\d+)\s*==\s*0\s*\)", text)
-    return text if number is None else invariants()[int(number[1])]
+    numbers = re.findall(r"\(\s*(\d+)\s*==\s*0\s*\)", text)
+    return invariants()[int(numbers[-1])] if numbers else text  # a condition may have such a comparison of its own
 
 
 def _require_programs() -> None:

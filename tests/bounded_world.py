@@ -1,10 +1,11 @@
 """The worlds that SPIN counts, explored twice more: over plain tuples, and over the real machine.
 
-Both explorations go over the same canonical states and the same list of possible operations; what an operation does
-is computed by `abstract_step` in the one and by the machine in the other. Job numbers count from 0 here.
+Both explorations here go over the same canonical states and the same list of possible operations; what an operation
+does is computed by `abstract_step` in the one and by the machine in the other. For a third one, `scope_of` says a world
+in the words of `models.explorer`. Job numbers count from 0 here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jsm.interface import JobRecord, SnapshotHeader
@@ -12,6 +13,7 @@ from jsm.machine import Machine
 from jsm.reservations import ClientResvEntry
 from models.calls import Call
 from models.promela import DELAY_SECONDS, TTR_SECONDS, World
+from models.scope import SCOPES, Scope
 
 TUBES = ("default", "other")
 CLIENTS = ("a", "b", "c")
@@ -117,7 +119,8 @@ def operations(world: World, state: State) -> Iterator[Operation]:
         if any(job.tube == tube and job.state in ("delayed", "buried") for job in state.jobs):
             yield ("kick-1", tube)
     if world.pause_seconds:
-        yield from (("pause", tube, seconds) for tube in tubes for seconds in range(world.pause_seconds + 1))
+        existing = [tube for tube in tubes if _exists(tube, state.jobs, state.queue)]
+        yield from (("pause", tube, seconds) for tube in existing for seconds in range(world.pause_seconds + 1))
     yield ("second",)
 
 
@@ -211,13 +214,25 @@ def _settle(world: World, jobs: list[Job], queue: list[Wait], pauses: list[int])
         jobs[number] = jobs[number]._replace(state="reserved", left=TTR_SECONDS, owner=queue.pop(place).client)
     warned = [job.owner for job in jobs if job.state == "reserved" and job.left <= 1 and world.deadline_soon]
     queue[:] = [wait for wait in queue if wait.client not in warned and wait.left != 0]
-    for tube in range(1, world.tubes):
-        needed = any(job.tube == tube and job.state != "gone" for job in jobs)
-        if not needed and not any(tube in wait.tubes for wait in queue):
-            pauses[tube] = 0
+    pauses[:] = [left if _exists(tube, jobs, queue) else 0 for tube, left in enumerate(pauses)]
+
+
+def _exists(tube: int, jobs: Sequence[Job], queue: Sequence[Wait]) -> bool:
+    """Whether a tube is there: it holds a job, or a client waits on it; `default` always is."""
+    if tube == 0 or any(tube in wait.tubes for wait in queue):
+        return True
+    return any(job.tube == tube and job.state != "gone" for job in jobs)
 
 
 # ---------------------------------------------------------------------- over the real machine
+
+
+def seconds_of(world: World) -> int:
+    """The machine's seconds to one of the world's.
+
+    Two, unless there is DeadlineSoon: so no job is ever a second from its expiry, and nobody is warned.
+    """
+    return 1 if world.deadline_soon else 2
 
 
 class Saved(NamedTuple):
@@ -229,15 +244,11 @@ class Saved(NamedTuple):
 
 
 class RealWorld:
-    """The real machine, which is put into a state, does an operation and says in which state it is.
-
-    A second of the world is two of the machine unless there is DeadlineSoon: so no job is ever a second from its
-    expiry, and nobody is warned.
-    """
+    """The real machine, which is put into a state, does an operation and says in which state it is."""
 
     def __init__(self, world: World, make_machine: Callable[[], Machine] = Machine) -> None:
         self.world = world
-        self.second = 1 if world.deadline_soon else 2
+        self.second = seconds_of(world)
         self.machine = make_machine()
         self.saved = {first_state(world): self._save()}
 
@@ -253,8 +264,6 @@ class RealWorld:
         target.restore_jobs(saved.jobs)
         target.restore_clients(saved.clients)
         target.finalize_restore()
-        if operation[0] == "pause" and TUBES[operation[1]] not in self.machine.get_tubes():
-            return state  # refused: there is no such tube
         if operation != ("second",):
             call = self.call_of(operation)
             getattr(self.machine, call.op)(*call.args, **call.kwargs)
@@ -339,3 +348,31 @@ class RealWorld:
     def _save(self) -> Saved:
         snapshot = self.machine.snapshot()
         return Saved(snapshot.header(), list(snapshot.snapshot_jobs()), list(snapshot.snapshot_clients()))
+
+
+# ---------------------------------------------------------------------- for the explorer
+
+
+def scope_of(world: World) -> Scope:
+    """The world as a scope of the explorer, with the same operations; release and bury set any priority in it."""
+    second = seconds_of(world)
+    timeouts = [] if world.deadline_seconds is None else [second * left for left in range(world.deadline_seconds + 1)]
+    spin = SCOPES["spin"]
+    further = {"pause_tube": world.pause_seconds > 0, "reserve_job": world.reserve_by_id, "close_client": world.close}
+    return spin.but(
+        jobs=world.jobs,
+        puts=world.jobs,
+        clients=world.clients,
+        tubes=world.tubes,
+        delays=(0, second * DELAY_SECONDS),
+        ttrs=(second * TTR_SECONDS,),
+        timeouts=(None, *timeouts),
+        pauses=tuple(second * left for left in range(world.pause_seconds + 1)),
+        step=second,
+        busy_waiters=world.busy_waiters,
+        # Without a change of priority a release is one of the releases with it, and would only be counted twice.
+        operations=(
+            *(name for name in spin.operations if name != "release"),
+            *(name for name, wanted in further.items() if wanted),
+        ),
+    )

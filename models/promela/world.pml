@@ -71,6 +71,32 @@ byte deadline[CLIENTS];   /* waiting: seconds left, or NEVER */
 #define WAITING       ((asked[0] != 0) + (asked[1] != 0))
 #endif
 
+#if JOBS == 1
+#define EACH_JOB(f)      f(0)
+#define SOME_KICKABLE(t) (KICKABLE(0, t))
+#define SOME_LIVE_IN(t)  (LIVES_IN(0, t))
+#elif JOBS == 2
+#define EACH_JOB(f)      f(0) f(1)
+#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t))
+#define SOME_LIVE_IN(t)  (LIVES_IN(0, t) || LIVES_IN(1, t))
+#elif JOBS == 3
+#define EACH_JOB(f)      f(0) f(1) f(2)
+#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t))
+#define SOME_LIVE_IN(t)  (LIVES_IN(0, t) || LIVES_IN(1, t) || LIVES_IN(2, t))
+#elif JOBS == 4
+#define EACH_JOB(f)      f(0) f(1) f(2) f(3)
+#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t) || KICKABLE(3, t))
+#define SOME_LIVE_IN(t)  (LIVES_IN(0, t) || LIVES_IN(1, t) || LIVES_IN(2, t) || LIVES_IN(3, t))
+#elif JOBS == 5
+#define EACH_JOB(f)      f(0) f(1) f(2) f(3) f(4)
+#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t) || KICKABLE(3, t) || KICKABLE(4, t))
+#define SOME_LIVE_IN(t)  (LIVES_IN(0, t) || LIVES_IN(1, t) || LIVES_IN(2, t) || LIVES_IN(3, t) || LIVES_IN(4, t))
+#endif
+
+/* A tube exists while it holds a job or a client waits on it; "default" always does. */
+#define LIVES_IN(j, t) (state[j] != NEW && state[j] != GONE && TUBE(j) == t)
+#define EXISTS(t)     (t == 0 || SOME_NAMES(t) || SOME_LIVE_IN(t))
+
 /* Not of the state: none is read in a step before it is written there. */
 hidden byte i, k, best, who, found;
 
@@ -227,24 +253,12 @@ inline settle() {
 
 inline vanish() {
 #if PAUSE > 0 && TUBES > 1
-	look_for_tube(1);
 	if
-	:: !found -> pause[1] = 0
+	:: !EXISTS(1) -> pause[1] = 0
 	:: else
 	fi
 #endif
 	skip
-}
-
-/* found: whether the tube, not "default", exists: it holds a job, or a client waits on it */
-inline look_for_tube(t) {
-	found = SOME_NAMES(t);
-	for (k : 0 .. JOBS - 1) {
-		if
-		:: state[k] != NEW && state[k] != GONE && TUBE(k) == t -> found = 1
-		:: else
-		fi
-	}
 }
 
 /* ------------------------------------------------------------------ what must hold after every step */
@@ -307,8 +321,7 @@ inline check() {
 		skip
 	}
 #if PAUSE > 0 && TUBES > 1
-	look_for_tube(1);
-	HOLDS(A_PAUSE_NEEDS_ITS_TUBE, found || pause[1] == 0)
+	HOLDS(A_PAUSE_NEEDS_ITS_TUBE, EXISTS(1) || pause[1] == 0)
 #endif
 #endif
 	skip
@@ -463,8 +476,7 @@ inline close_client(c) {
 
 #define CLOSE_CLIENT(c)  STEP(FREE(c), close_client(c))
 
-/* A tube that does not exist can't be paused: the settling takes the pause away again, so that nothing changes. */
-#define PAUSE_TUBE(t, seconds)  STEP(true, pause[t] = seconds)
+#define PAUSE_TUBE(t, seconds)  STEP(EXISTS(t), pause[t] = seconds)
 
 inline pass_a_second() {
 	for (i : 0 .. JOBS - 1) {
@@ -493,23 +505,6 @@ inline pass_a_second() {
 }
 
 /* ------------------------------------------------------------------ the bounds, spelt out */
-
-#if JOBS == 1
-#define EACH_JOB(f)      f(0)
-#define SOME_KICKABLE(t) (KICKABLE(0, t))
-#elif JOBS == 2
-#define EACH_JOB(f)      f(0) f(1)
-#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t))
-#elif JOBS == 3
-#define EACH_JOB(f)      f(0) f(1) f(2)
-#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t))
-#elif JOBS == 4
-#define EACH_JOB(f)      f(0) f(1) f(2) f(3)
-#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t) || KICKABLE(3, t))
-#elif JOBS == 5
-#define EACH_JOB(f)      f(0) f(1) f(2) f(3) f(4)
-#define SOME_KICKABLE(t) (KICKABLE(0, t) || KICKABLE(1, t) || KICKABLE(2, t) || KICKABLE(3, t) || KICKABLE(4, t))
-#endif
 
 #if CLIENTS == 2
 #define EACH_CLIENT(f)   f(0) f(1)
