@@ -224,7 +224,7 @@ def _difference(difference: Difference, seen: tuple[Any, Any], call: Call, step:
     machine, spec = seen
     name, what = difference.what, difference.what
     if what.startswith("look "):
-        name, what = what.partition("(")[0], what.removeprefix("look ")
+        name, what = what.partition("(")[0], what.removeprefix("look ").removesuffix(" ok").replace(" ok ", ": ")
     found: Differing = narrowed(what, machine, spec)
     crashed = machine.get("crashed") if isinstance(machine, dict) else None
     if crashed is not None and "look" not in name:

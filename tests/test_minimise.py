@@ -93,6 +93,36 @@ def test_names_instants_and_lists_become_plain() -> None:
     assert minimise(found(calls, machine), make_machine=machine).calls == (ask(0, "a"), ask(0, "a"))
 
 
+def test_an_instant_that_the_clock_gives_is_not_said() -> None:
+    machine = MACHINES["KickTakesReady"]
+    assert minimise(found([put(), call("kick", 1, now=7)], machine), make_machine=machine).calls[1:] == (
+        call("kick", 1),
+    )
+
+
+def test_two_calls_that_only_go_together_go() -> None:
+    finding = Finding("pairs", "", "", "", "", 2)
+
+    def judge(tried: Counterexample) -> Finding | None:
+        """Whether there is a tick last, and as many uses as watches."""
+        ops = [call.op for call in tried.calls]
+        whole = ops[-1] == "tick" and ops.count("use_tube") == ops.count("watch_tube")
+        return finding._replace(step=len(ops) - 1) if whole else None
+
+    calls = (call("use_tube", "a", "t"), tick(0), call("watch_tube", "b", "u"), tick(0))
+    assert minimise(Counterexample(calls, finding), judge=judge).calls == (tick(0),)
+
+
+def test_a_call_moves_where_it_saves_another() -> None:
+    machine = MACHINES["DeleteByAnyone"]
+    calls = [ask(0, "a"), put(), tick(0), call("delete", 1, "b")]
+    assert [each.op for each in minimise(found(calls, machine), make_machine=machine).calls] == [
+        "put",
+        "append_reservation",
+        "delete",
+    ]
+
+
 class KickOfTheThird(Machine):
     """A kick of job 3 is accepted whatever its state."""
 
