@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from models.verify_result import Report, TraceFinding
 from models.verify_rules import RULE_NAMED
+from models.verify_words import counted
 
 JUNIT_EPOCH: Final = "1970-01-01T00:00:00"
 """What JUnit XML gives as its instant where none is known: the same trace then gives the same bytes."""
@@ -53,7 +54,7 @@ def _text(report: Report, trace: str) -> Iterator[str]:
         yield from _finding(finding, trace)
     if report.unreported:
         yield ""
-        yield f"{report.unreported:,} more findings are counted and not listed."
+        yield f"{counted(report.unreported, 'more finding')} not listed."
     yield from (f"  note: {note}" for note in report.notes)
 
 
@@ -63,7 +64,7 @@ def _finding(finding: TraceFinding, trace: str) -> Iterator[str]:
     where = f", up to line {finding.accepted_line}" if accepted and finding.accepted_line else ""
     yield f"{trace}:{finding.line}: {finding.rule}{f' ({rule.clause})' if rule.clause else ''}"
     yield f"  {rule.text}"
-    yield f"  accepted  {accepted:,} {'record' if accepted == 1 else 'records'}{where}"
+    yield f"  accepted  {counted(accepted, 'record')}{where}"
     yield from (f"    {line}" for line in finding.context)
     yield f"  rejected  {finding.event}"
     yield f"  expected  {finding.expected}"

@@ -12,7 +12,7 @@ from models.verify_ledger import Ledger
 from models.verify_replay import LOOKS, Comparison, Fault, Reference, Repeated
 from models.verify_result import TraceFinding, VerifyResult
 from models.verify_rules import RULES, Broken, broken_by_own, broken_by_transition, broken_time, edges
-from models.verify_words import event_of, transition_in_words
+from models.verify_words import counted, event_of, transition_in_words
 
 if TYPE_CHECKING:
     from jsm.interface import JSMSnapshot
@@ -156,7 +156,7 @@ class TraceVerifier:
         if not self._pairs_calls:
             if self._transitions and self._calls == 1:
                 expected = "each call right after the transitions that it made"
-                found = f"{self._transitions} transitions in front of the first call"
+                found = f"{counted(self._transitions, 'transition')} in front of the first call"
                 self._reject(record, _SPECIFIED, expected, found)
         elif self._reference is None:
             self._take_own(record)
@@ -299,9 +299,10 @@ class TraceVerifier:
         if self._adopting and self._calls:
             what = "beside their own transitions only" if self._transitions else "not at all"
             remedy = "a trace from the middle needs a snapshot of its beginning"
-            yield f"The {self._calls} calls were checked {what}: {remedy}."
+            yield f"Calls were checked {what}, {self._calls:,} of them: {remedy}."
         if self._calls and self._pending and not self.is_done:
-            yield f"The last {len(self._pending)} transitions belong to a call that the trace doesn't have."
+            last = counted(len(self._pending), "transition")
+            yield f"Not compared, since the trace ends before their call: the last {last}."
         if self._comparison.without and self._records:
             yield f"Not compared, since the trace doesn't have it: {', '.join(self._comparison.without)}."
 

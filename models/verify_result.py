@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from models.verify_guards import Action
 from models.verify_rules import RULE_NAMED, RULES, Rule
+from models.verify_words import counted
 
 HOLDS: Final = "holds"
 VIOLATED: Final = "violated"
@@ -116,11 +117,11 @@ class VerifyResult:
 
     def _summary(self) -> tuple[str, ...]:
         refused = f", {self.refused:,} refused" if self.refused else ""
-        calls = f"{self.calls:,} calls ({self.repeated:,} repeated on the machine{refused})"
-        records = f"{self.records:,} records: {self.transitions:,} transitions, {calls}"
+        calls = f"{counted(self.calls, 'call')} ({self.repeated:,} repeated on the machine{refused})"
+        records = f"{counted(self.records, 'record')}: {counted(self.transitions, 'transition')}, {calls}"
         if not self.transitions:
             return (records,)
         seen = sum(1 for count in self.edges.values() if count)
         adopted = f", {self.adopted:,} adopted" if self.adopted else ""
-        jobs = f"{self.live:,} jobs live at the end of what was read{adopted}"
+        jobs = f"{counted(self.live, 'job')} live at the end of what was read{adopted}"
         return records, f"{seen} of {len(self.edges)} edges of the state diagram taken; {jobs}"

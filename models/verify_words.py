@@ -35,6 +35,11 @@ def transition_in_words(record: TransitionRecord) -> str:
     return f"transition {record.seq}: job {record.job} in tube {record.tube!r} went {what}{who}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def instant(at: int, units_per_second: int) -> str:
     """An instant in the trace's units, and in seconds where these are others."""
     return f"{at}" if units_per_second == 1 else f"{at} ({Decimal(at) / units_per_second:.9g} s)"

@@ -68,7 +68,7 @@ def test_standard_input_and_packed_files(pack: Callable[[bytes], bytes], tmp_pat
 def test_a_foreign_trace_from_the_middle() -> None:
     result = jsm_verify(TRACES / "foreign.jsonl")
     assert result.exit_code == 0
-    assert "1 jobs live at the end of what was read, 1 adopted" in result.stdout
+    assert "1 job live at the end of what was read, 1 adopted" in result.stdout
     assert "note: Not compared, since the trace doesn't have it: seq, client." in result.stdout
     whole = (TRACES / "foreign.jsonl").read_bytes().replace(b'"begins": "middle", ', b"")
     assert jsm_verify("-", given=whole).exit_code == 1

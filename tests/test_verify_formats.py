@@ -30,7 +30,7 @@ def test_text_gives_prefix_event_expectation_and_actions() -> None:
     assert render(VerifyFormat.TEXT, wrong(go_on=False), "t.jsonl").splitlines()[:12] == [
         "t.jsonl: violated",
         "  2 records: 2 transitions, 0 calls (0 repeated on the machine)",
-        "  1 of 19 edges of the state diagram taken; 1 jobs live at the end of what was read",
+        "  1 of 19 edges of the state diagram taken; 1 job live at the end of what was read",
         "",
         "t.jsonl:3: every_transition_is_an_edge (S2)",
         "  Only the 19 edges of the state diagram change a job's state.",
