@@ -59,7 +59,7 @@ class RelativeKeys:
         keep_strangers: bool = True,
     ) -> None:
         """`keep_ids`: jobs keep their ids, also of what is gone, for worlds with so many puts in all and no more;
-        `keep_delays`: the delay that a job was last given tells states apart, though nothing but a view depends on it;
+        `keep_delays`: the delay that is over tells states apart, though nothing but a view depends on it;
         `keep_strangers`: a client that was never seen is not one that has nothing."""
         self._tubes = tuple(tubes)
         self._clients = tuple(clients)
@@ -69,7 +69,8 @@ class RelativeKeys:
         self._list_code = {frozenset(names): code for code, names in enumerate(watch_lists)}
         self._priority_code = {value: code for code, value in enumerate(priorities)}
         self._ttr_code = {value: code for code, value in enumerate(ttrs)}
-        self._delay_code = {value: code if keep_delays else 0 for code, value in enumerate(delays)}
+        self._delay_code = {value: code for code, value in enumerate(delays)}
+        self._keep_delays = keep_delays
         self._exchange_clients = exchange_clients
         self._keep_ids = keep_ids
         self._stranger = b"" if keep_strangers else bytes((1, 0, 0, 0, 0, 0, 0))
@@ -78,9 +79,9 @@ class RelativeKeys:
         """The key of the machine's state. O(n log n) for n jobs, tubes and clients."""
         return self._encode(machine._state)[0]
 
-    def names(self, machine: Machine) -> Names:
-        """Which jobs and clients the key's numbers stand for."""
-        return self._encode(machine._state)[1]
+    def of_names(self, machine: Machine) -> tuple[bytes, Names]:
+        """The key, and which jobs and clients its numbers stand for."""
+        return self._encode(machine._state)
 
     def _encode(self, state: State) -> tuple[bytes, Names]:
         clock = state.clock
@@ -118,7 +119,7 @@ class RelativeKeys:
                 self._tube_code[job.tube.name],
                 self._priority_code[job.priority],
                 self._ttr_code[job.ttr_seconds],
-                self._delay_code[job.delay_seconds],
+                self._delay_code[job.delay_seconds] if self._keep_delays or kind is DELAYED else 0,
                 due,
             )
         late_waits = _late(state.wait_deadlines, clock) if state.waiting else _NOTHING

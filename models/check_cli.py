@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -12,16 +13,16 @@ if TYPE_CHECKING:
     from models.check_result import CheckResult
     from models.scope import Scope
 
-EXIT_CODES: Final = {"holds": 0, "violated": 1, "undetermined": 3}
-
-_DEFAULT: Final = "small"
+EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
+"""By verdict, from the best to the worst."""
 
 
 def check(
     *,
     scope: Annotated[
-        str, typer.Option(help="The world to begin with: tiny, small, medium, large, tubes, spin.")
-    ] = _DEFAULT,
+        list[str] | None,
+        typer.Option(help="A world: tiny, small, late, tubes, medium, large, spin; may be repeated. Default: three."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="At most so many live jobs.")] = None,
     clients: Annotated[int | None, typer.Option(help="So many clients.")] = None,
     tubes: Annotated[int | None, typer.Option(help="So many tubes.")] = None,
@@ -43,6 +44,7 @@ def check(
     allow_unfired: Annotated[
         list[str] | None, typer.Option(help="An operation that need not be accepted anywhere; may be repeated.")
     ] = None,
+    processes: Annotated[int, typer.Option(help="Processes side by side; 0: one a core.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the renderings of a counterexample into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
@@ -52,8 +54,8 @@ def check(
     Exit 0: it holds, for histories of any length. 1: violated; the shortest counterexample is shown. 2: bad input.
     3: undetermined, a bound was hit.
     """
-    world = _scope(
-        scope,
+    worlds = _worlds(
+        scope or [],
         jobs=jobs,
         clients=clients,
         tubes=tubes,
@@ -69,32 +71,52 @@ def check(
     for name, value in (("horizon", horizon), ("states", states), ("seconds", seconds)):
         if value is not None and value <= 0:
             _refuse(f"--{name} {value}: give a number above 0")
+    if processes < 0:
+        _refuse(f"--processes {processes}: give 0 for one a core, or a number above 0")
     if out is not None and out.exists() and not out.is_dir():
         _refuse(f"--out {out}: is no folder; name one, or one that is to be made")
-    unknown = [name for name in allow_unfired or () if name not in world.operations]
-    if unknown:
-        _refuse(f"--allow-unfired {unknown[0]}: is no operation of the world; one of {', '.join(world.operations)}")
+    known = {name for world in worlds.values() for name in world.operations}
+    for name in allow_unfired or ():
+        if name not in known:
+            _refuse(f"--allow-unfired {name}: is no operation of the world; one of {', '.join(sorted(known))}")
     from models.check_result import Bounds
     from models.explorer import explore
 
-    result = explore(
-        world,
-        lockstep=lockstep,
-        invariants=invariants,
-        bounds=Bounds(states=states, depth=horizon, seconds=seconds),
-        allow_unfired=allow_unfired or (),
-        progress=None if quiet or not sys.stderr.isatty() else _progress(),
-    )
-    _tell(result, out, as_json=as_json)
-    raise typer.Exit(EXIT_CODES[result.verdict])
+    results: dict[str, CheckResult] = {}
+    documents = []
+    for name, world in worlds.items():
+        result = results[name] = explore(
+            world,
+            lockstep=lockstep,
+            invariants=invariants,
+            bounds=Bounds(states=states, depth=horizon, seconds=seconds),
+            allow_unfired=allow_unfired or (),
+            progress=None if quiet or not sys.stderr.isatty() else _progress(name),
+            processes=processes,
+        )
+        documents.append(_tell(name, result, out, as_json=as_json))
+        if result.verdict == "violated":
+            break
+    verdict = max((result.verdict for result in results.values()), key=list(EXIT_CODES).index)
+    if as_json:
+        typer.echo(json.dumps(_document(verdict, documents), indent=2, ensure_ascii=False))
+    raise typer.Exit(EXIT_CODES[verdict])
 
 
-def _scope(name: str, **bounds: Any) -> "Scope":
+def _worlds(names: list[str], **bounds: Any) -> "dict[str, Scope]":
+    """The worlds by name; bounds that are given replace those of each, of `small` when no world is named."""
+    from models.scope import DEFAULT_SCOPES
+
+    given = {field: value for field, value in bounds.items() if value is not None}
+    chosen = names or (["small"] if given else list(DEFAULT_SCOPES))
+    return {name: _scope(name, given) for name in chosen}
+
+
+def _scope(name: str, given: dict[str, Any]) -> "Scope":
     from models.scope import SCOPES
 
     if name not in SCOPES:
         _refuse(f"--scope {name}: there is no such world; one of {', '.join(SCOPES)}")
-    given = {field: value for field, value in bounds.items() if value is not None}
     try:
         return SCOPES[name].but(**given)
     except ValueError as error:
@@ -116,16 +138,17 @@ def _numbers(field: str, text: str | None, *, none: bool = False) -> tuple[int |
     return tuple(values)
 
 
-def _tell(result: "CheckResult", out: Path | None, *, as_json: bool) -> None:
-    """Print what came out, and write the renderings of a counterexample."""
+def _tell(name: str, result: "CheckResult", out: Path | None, *, as_json: bool) -> dict[str, Any]:
+    """Print what came out, write the renderings of a counterexample, and return it all for machines."""
     shown = result.counterexample
-    document = {**result.document(), "counterexample": None}
-    text = [_headline(result)]
+    document = {"world": name, **result.document(), "counterexample": None}
+    text = [f"{name}: {_headline(result)}"]
     if shown is not None:
         from models.minimise import minimise
         from models.renderings import FORMS, render, write_counterexample
 
-        shown = minimise(shown)
+        with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
+            shown = minimise(shown)
         document["counterexample"] = {
             "finding": shown.finding._asdict(),
             "calls": [str(call) for call in shown.calls],
@@ -138,11 +161,43 @@ def _tell(result: "CheckResult", out: Path | None, *, as_json: bool) -> None:
             except OSError as error:
                 _refuse(f"--out {out}: {error.strerror}; name a folder that can be written to")
             text += [f"wrote {path}" for path in paths]
-    if as_json:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-        return
-    text += _details(result)
-    typer.echo("\n".join(text))
+    if not as_json:
+        typer.echo("\n".join([*text, *_details(result)]))
+    return document
+
+
+def _document(verdict: str, worlds: list[dict[str, Any]]) -> dict[str, Any]:
+    """One document for all worlds: sums, the largest depth, the first counterexample; coverage is that of all."""
+    seconds = sum(world["seconds"] for world in worlds)
+    states = sum(world["states"] for world in worlds)
+    coverages = [world["coverage"] for world in worlds]
+    edges = {name: sum(each["edges"][name] for each in coverages) for name in coverages[0]["edges"]}
+    missing = [
+        n for n in coverages[0]["edge_pairs"]["missing"] if all(n in c["edge_pairs"]["missing"] for c in coverages)
+    ]
+    pairs = coverages[0]["edge_pairs"]["all"]
+    refusals: dict[tuple[str, ...], int] = {}
+    for cell in (cell for each in coverages for cell in each["refusals"]):
+        name = tuple(value for field, value in cell.items() if field != "count")
+        refusals[name] = refusals.get(name, 0) + cell["count"]
+    return {
+        "verdict": verdict,
+        "states": states,
+        "transitions": sum(world["transitions"] for world in worlds),
+        "depth": max(world["depth"] for world in worlds),
+        "states_per_second": round(states / seconds, 1) if seconds else 0.0,
+        "bytes_per_state": max(world["bytes_per_state"] for world in worlds),
+        "coverage": {
+            "edges": edges,
+            "edge_pairs": {"met": pairs - len(missing), "all": pairs, "missing": missing},
+            "refusals": [
+                {**dict(zip(("state", "op", "by", "kind"), name, strict=True)), "count": count}
+                for name, count in sorted(refusals.items())
+            ],
+        },
+        "counterexample": next((world["counterexample"] for world in worlds if world["counterexample"]), None),
+        "worlds": worlds,
+    }
 
 
 def _headline(result: "CheckResult") -> str:
@@ -164,22 +219,24 @@ def _details(result: "CheckResult") -> list[str]:
     met = sum(1 for count in edges.values() if count)
     lines = [
         f"calls:    {result.transitions:,} accepted, {result.refused:,} refused, each checked",
-        f"speed:    {result.seconds:.1f} s, {result.states_per_second:,.0f} states/s, {result.bytes_per_state:.0f} bytes a state",
+        f"speed:    {result.seconds:.1f} s, {result.states_per_second:,.0f} states/s, "
+        f"{result.bytes_per_state:.0f} bytes a state",
     ]
     if met:
         lines.append(
-            f"coverage: {met} of {len(edges)} edges, {coverage['edge_pairs']['met']} of {coverage['edge_pairs']['all']} "
-            f"edge pairs, {len(coverage['refusals'])} kinds of refusals"
+            f"coverage: {met} of {len(edges)} edges, "
+            f"{coverage['edge_pairs']['met']} of {coverage['edge_pairs']['all']} edge pairs, "
+            f"{len(coverage['refusals'])} kinds of refusals"
         )
     if result.never_fired:
         lines.append(f"never accepted: {', '.join(result.never_fired)}")
     return lines
 
 
-def _progress() -> Callable[[int, int], None]:
+def _progress(name: str) -> Callable[[int, int], None]:
     def show(done: int, known: int) -> None:
         end = "\n" if done >= known else ""
-        sys.stderr.write(f"\r{done:,} of {known:,} known states done{end}")
+        sys.stderr.write(f"\r{name}: {done:,} of {known:,} known states done{end}")
         sys.stderr.flush()
 
     return show

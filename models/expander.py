@@ -20,7 +20,7 @@ from models.edge_checks import EdgeChecks, EdgeFault
 from models.named_calls import named, unnamed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jsm.image import Description
     from jsm.machine import Machine
@@ -137,11 +137,12 @@ class Expander:
         if checks is None:
             found.children.append(Child(op.code, self.keys.of(machine), ()))
         else:
-            checks.accepted(op.call, answer, records)
-            found.children.append(Child(op.code, self.keys.of(machine), self._follow(found, leaving)))
+            key, names = self.keys.of_names(machine)
+            checks.accepted(op.call, answer, records, key)
+            found.children.append(Child(op.code, key, self._follow(found, leaving, names.jobs)))
         image.put_back()
 
-    def _follow(self, found: Expansion, leaving: list[int]) -> tuple[tuple[int, int], ...]:
+    def _follow(self, found: Expansion, leaving: list[int], jobs: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Count the edges of a call; by which edge each job left the state, and by which it came to the next."""
         if not self.records:
             return ()
@@ -154,7 +155,6 @@ class Expander:
             elif record.job < len(leaving):
                 leaving[record.job] |= 1 << code
             last[record.job] = code
-        jobs = self.keys.names(self.machine).jobs
         return tuple((place, last[job]) for place, job in enumerate(jobs, 1) if job in last)
 
     def _plan(self, described: Description) -> list[Op]:
@@ -193,7 +193,7 @@ class Expander:
 
     def real(self, call: Call, machine: Machine) -> Call:
         """A call on a state of the exploration as a call on the machine that came to that state by itself."""
-        jobs, clients = self.keys.names(machine)
+        _, (jobs, clients) = self.keys.of_names(machine)
         found = named(call)
         assert found is not None  # the scope makes calls that the signatures take
         given = dict(found.args)

@@ -148,12 +148,25 @@ _JOBS_ALONE: Final[Mapping[str, Any]] = {
 }
 """Worlds without references to tubes, of which `tubes` is about: each client would have a dozen more states."""
 
+_TUBES_ALONE: Final[Mapping[str, Any]] = {
+    "jobs": 1,
+    "clients": 1,
+    "tubes": 2,
+    "priorities": (0,),
+    "delays": (0,),
+    "timeouts": (None,),
+    "pauses": (1,),
+    "late": False,
+}
+"""A world of references to tubes."""
+
 SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "tiny": Scope(jobs=1, clients=1, priorities=(0,), timeouts=(None, 1)),
-        "small": Scope(timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
-        "tubes": Scope(jobs=1, clients=2, tubes=2, priorities=(0,), delays=(0,), timeouts=(None,), pauses=(1,), late=False),
-        "medium": Scope(timeouts=(None, 0, 1), **_JOBS_ALONE),
+        "small": Scope(timeouts=(None,), pauses=(1,), late=False, **_JOBS_ALONE),
+        "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
+        "tubes": Scope(**_TUBES_ALONE),
+        "medium": Scope(timeouts=(None, 0, 1), pauses=(1,), **_JOBS_ALONE),
         "large": Scope(jobs=3, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
         "spin": Scope(
             jobs=4,
@@ -179,7 +192,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "tubes")
+DEFAULT_SCOPES: Final = ("small", "late", "tubes")
 """What `jsm check` explores when no world is named."""
 
 
