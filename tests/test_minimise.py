@@ -104,9 +104,10 @@ def test_two_calls_that_only_go_together_go() -> None:
     finding = Finding("pairs", "", "", "", "", 2)
 
     def judge(tried: Counterexample) -> Finding | None:
-        """Whether there is a tick last, and as many uses as watches."""
-        ops = [call.op for call in tried.calls]
-        whole = ops[-1] == "tick" and ops.count("use_tube") == ops.count("watch_tube")
+        """Whether there is a tick last, and a use by a of t for a watch by b of u."""
+        ops, args = [call.op for call in tried.calls], [call.args for call in tried.calls]
+        whole = ops[-1] == "tick" and args.count(("a", "t")) == ops.count("use_tube") == ops.count("watch_tube")
+        whole = whole and args.count(("b", "u")) == ops.count("watch_tube")
         return finding._replace(step=len(ops) - 1) if whole else None
 
     calls = (call("use_tube", "a", "t"), tick(0), call("watch_tube", "b", "u"), tick(0))
