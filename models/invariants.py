@@ -255,7 +255,7 @@ class InvariantSampler:
     the price stays a fixed small share of the run, whatever the machine holds. Raises `BrokenInvariant`.
     """
 
-    def __init__(self, *, records_min: int = 16_384, records_an_entry: int = 400) -> None:
+    def __init__(self, *, records_min: int = 131_072, records_an_entry: int = 1_000) -> None:
         self.records = 0
         self.records_checked = 0
         self.tally: Tally = new_tally()

@@ -112,7 +112,7 @@ WAITS: Final[Mapping[str, Callable[[], Scene]]] = {
     "a_ready_job_is_given_at_once": lambda: undone(
         put(),
         ask("a", until=0),
-        ok=Reservation("a0", "a", ReservationStatus.TIMEOUT),  # type: ignore[arg-type]
+        ok=Reservation("a0", "a", ReservationStatus.TIMEOUT),
     ),
     "a_paused_tube_gives_no_job": lambda: before(
         lambda p: with_tube(p, "t", pause_seconds=9, pause_ends_at=9), put("t"), ask("a", "t")
@@ -316,7 +316,7 @@ def _goes_on_after_a_stop() -> None:
 
 SCENES: Final = {**STATES, **WAITS, **CALLS, **SPANS, **REFUSALS}
 FAULTS: Final[Mapping[str, Callable[[], None]]] = {
-    **{name: (lambda make=make: make().check()) for name, make in SCENES.items()},  # type: ignore[misc]
+    **{name: (lambda make=make: make().check()) for name, make in SCENES.items()},
     **LOOKS,
     "a_snapshot_changes_nothing": _snapshots_that_count,
     "a_restored_machine_goes_on": _delays_that_sleep,

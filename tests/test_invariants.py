@@ -213,7 +213,7 @@ def test_a_violation_says_name_clause_values_and_when() -> None:
 
 def test_a_violation_says_seconds_where_units_are_finer() -> None:
     machine = Machine(units_per_second=1000)
-    machine.put(1500, priority=0, delay_seconds=0, ttr_seconds=1, body=b"", tube="default")  # type: ignore[arg-type]
+    machine.put(1500, priority=0, delay_seconds=0, ttr_seconds=1, body=b"", tube="default")
     with pytest.raises(BrokenInvariant, match=r"at 1500 \(1\.5 s\): job 1 "):
         check_state(with_job(picture_of(machine), 1, kicks=-1))
 
