@@ -71,7 +71,20 @@ class Step:
     `models.calls.plain` gives it, or as a command record carries it.
     """
 
-    __slots__ = ("after", "args", "before", "changed", "moves", "now", "op", "records", "refused", "told", "value")
+    __slots__ = (
+        "after",
+        "args",
+        "before",
+        "changed",
+        "matches",
+        "moves",
+        "now",
+        "op",
+        "records",
+        "refused",
+        "told",
+        "value",
+    )
 
     def __init__(
         self,
@@ -96,6 +109,7 @@ class Step:
         for record in records:
             moves.setdefault(record[2], []).append(record)
         self.moves = moves  # by job
+        self.matches: list[Any] | None = None  # what `models.invariants_waits` worked out of it, for its next rule
         old = before.jobs.get
         # Every job after the step that is not as it was, and what it was; None: it is new.
         self.changed = [(old(number), job) for number, job in after.jobs.items() if old(number) != job]

@@ -20,8 +20,14 @@ class Serving(NamedTuple):
     was_paused: bool
 
 
-def servings(step: Step) -> Iterator[Serving]:
+def servings(step: Step) -> list[Serving]:
     """Every match of a tick or an ask, beside what a recount of the ready jobs and the waiting clients says."""
+    if step.matches is None:
+        step.matches = list(_served(step))
+    return step.matches
+
+
+def _served(step: Step) -> Iterator[Serving]:
     before = step.before
     matches = [record for record in step.records if record[5] == "reserve"]
     if not matches:
