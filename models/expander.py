@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jsm.errors import JsmError
-from jsm.image import Image, load
+from jsm.image import Image, containers_agree, load
 from jsm.relative_key import NOW
 from jsm.states import JobState
 from jsm.transitions import Transition
@@ -44,7 +44,9 @@ class Child(NamedTuple):
 
     code: int  # of the call
     key: bytes
-    arrivals: tuple[tuple[int, int], ...]  # for each job that moved and is still there: its place, its last edge
+    arrivals: tuple[tuple[int, int], ...] = ()  # for each job that moved and is still there: its place, its last edge
+    jobs: tuple[int, ...] = ()  # by place in the new state: the place in the old one; a new job has the one after all
+    moves: int = 0  # transitions of the call
 
 
 class Expansion(NamedTuple):
@@ -72,7 +74,16 @@ class Op(NamedTuple):
 class Expander:
     """One machine that is put into states and called."""
 
-    def __init__(self, scope: Scope, make_machine: Callable[..., Machine], *, lockstep: bool, invariants: bool) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        make_machine: Callable[..., Machine],
+        *,
+        lockstep: bool,
+        invariants: bool,
+        follow: bool = False,
+    ) -> None:
+        """`follow`: say of each call's jobs where they are in the new state, also when nothing is checked."""
         self.scope = scope
         self.make_machine = make_machine
         self.records: list[TransitionRecord] = []
@@ -83,6 +94,7 @@ class Expander:
         self._checks: EdgeChecks | None = None
         if lockstep or invariants:
             self._checks = EdgeChecks(self.machine, lockstep=lockstep, invariants=invariants)
+        self._follows = follow
         self._plans: dict[Any, list[Op]] = {}
 
     def transition(self, record: TransitionRecord) -> None:
@@ -134,12 +146,17 @@ class Expander:
         if self.scope.settled:
             machine.tick(machine.clock)
         found.fired[op.call.op] += 1
-        if checks is None:
-            found.children.append(Child(op.code, self.keys.of(machine), ()))
-        else:
-            key, names = self.keys.of_names(machine)
+        if checks is None and not self._follows:
+            found.children.append(Child(op.code, self.keys.of(machine)))
+            image.put_back()
+            return
+        key, names = self.keys.of_names(machine)
+        if checks is not None:
             checks.accepted(op.call, answer, records, key)
-            found.children.append(Child(op.code, key, self._follow(found, leaving, names.jobs)))
+        elif not containers_agree(machine):
+            raise EdgeFault("the containers disagree with the jobs")
+        arrivals = self._follow(found, leaving, names.jobs)
+        found.children.append(Child(op.code, key, arrivals, tuple(names.jobs), len(records)))
         image.put_back()
 
     def _follow(self, found: Expansion, leaving: list[int], jobs: Sequence[int]) -> tuple[tuple[int, int], ...]:
