@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.check_result import CheckResult
+    from models.finding import Counterexample
     from models.scope import Scope
 
 EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
@@ -41,6 +42,12 @@ def check(
     lockstep: Annotated[bool, typer.Option(help="Compare every call with the specification.")] = True,
     invariants: Annotated[bool, typer.Option(help="Check the invariants at every call.")] = True,
     symmetry: Annotated[bool | None, typer.Option(help="Take clients as exchangeable.")] = None,
+    liveness: Annotated[
+        bool | None,
+        typer.Option(
+            help="Look for lassos, too: in each world; by default in the world `promises` when none is named."
+        ),
+    ] = None,
     allow_unfired: Annotated[
         list[str] | None, typer.Option(help="An operation that need not be accepted anywhere; may be repeated.")
     ] = None,
@@ -97,9 +104,18 @@ def check(
         documents.append(_tell(name, result, out, as_json=as_json))
         if result.verdict == "violated":
             break
-    verdict = max((result.verdict for result in results.values()), key=list(EXIT_CODES).index)
+    verdicts = [result.verdict for result in results.values()]
+    lassos = []
+    if "violated" not in verdicts:
+        for name, world in _worlds_of_promises(
+            worlds, liveness, is_default=not scope and worlds == _worlds([])
+        ).items():
+            document = _tell_liveness(name, world, states, out, as_json=as_json)
+            lassos.append(document)
+            verdicts.append(document["verdict"])
+    verdict = max(verdicts, key=list(EXIT_CODES).index)
     if as_json:
-        typer.echo(json.dumps(_document(verdict, documents), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_document(verdict, documents, lassos), indent=2, ensure_ascii=False))
     raise typer.Exit(EXIT_CODES[verdict])
 
 
@@ -144,29 +160,64 @@ def _tell(name: str, result: "CheckResult", out: Path | None, *, as_json: bool) 
     document = {"world": name, **result.document(), "counterexample": None}
     text = [f"{name}: {_headline(result)}"]
     if shown is not None:
-        from models.minimise import minimise
-        from models.renderings import FORMS, render, write_counterexample
-
-        with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
-            shown = minimise(shown)
-        document["counterexample"] = {
-            "finding": shown.finding._asdict(),
-            "calls": [str(call) for call in shown.calls],
-            **{form: render(shown, form) for form in FORMS},
-        }
-        text.append(render(shown, "steps"))
-        if out is not None:
-            try:
-                paths = write_counterexample(out, shown)
-            except OSError as error:
-                _refuse(f"--out {out}: {error.strerror}; name a folder that can be written to")
-            text += [f"wrote {path}" for path in paths]
+        document["counterexample"], lines = _shown(shown, out)
+        text += lines
     if not as_json:
         typer.echo("\n".join([*text, *_details(result)]))
     return document
 
 
-def _document(verdict: str, worlds: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(shown: "Counterexample", out: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """The counterexample made short, for machines and for people; its renderings are written into a folder."""
+    from models.minimise import minimise
+    from models.renderings import FORMS, render, write_counterexample
+
+    with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
+        shown = minimise(shown)
+    renderings = {form: render(shown, form) for form in FORMS}
+    lines = [renderings["steps"]]
+    if out is not None:
+        try:
+            lines += [f"wrote {path}" for path in write_counterexample(out, shown)]
+        except OSError as error:
+            _refuse(f"--out {out}: {error.strerror}; name a folder that can be written to")
+    calls = [str(call) for call in shown.calls]
+    return {"finding": shown.finding._asdict(), "calls": calls, "loop_start": shown.loop_start, **renderings}, lines
+
+
+def _worlds_of_promises(worlds: "dict[str, Scope]", asked: bool | None, *, is_default: bool) -> "dict[str, Scope]":
+    """The worlds in which lassos are looked for."""
+    from models.scope import SCOPES
+
+    if asked:
+        return {name: world.but(refusals=False) for name, world in worlds.items()}
+    return {"promises": SCOPES["promises"]} if asked is None and is_default else {}
+
+
+def _tell_liveness(name: str, world: "Scope", states: int | None, out: Path | None, *, as_json: bool) -> dict[str, Any]:
+    """Look for lassos in a world, print what came out, and return it for machines."""
+    from models.liveness import check_liveness
+
+    result = check_liveness(world, states_max=states)
+    bounds, size = world.text(), f"{result.states:,} states, {result.transitions:,} transitions, no symmetry"
+    headline = f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
+    if result.verdict == "holds":
+        headline = f"holds: in every history that goes on with ticks, with {bounds}, what must happen happens ({size})"
+    document = {"world": name, **result.document(), "counterexample": None}
+    if result.counterexample is not None:
+        headline = f"violated: {result.counterexample.finding.name} after {size}; world: {bounds}"
+    text = [f"{name}: {headline}"]
+    if result.counterexample is not None:
+        document["counterexample"], lines = _shown(result.counterexample, out)
+        text += lines
+    else:
+        text.append(f"promises: {', '.join(f'{key} ({count:,})' for key, count in result.document()['open'].items())}")
+    if not as_json:
+        typer.echo("\n".join(text))
+    return document
+
+
+def _document(verdict: str, worlds: list[dict[str, Any]], lassos: list[dict[str, Any]]) -> dict[str, Any]:
     """One document for all worlds: sums, the largest depth, the first counterexample; coverage is that of all."""
     seconds = sum(world["seconds"] for world in worlds)
     states = sum(world["states"] for world in worlds)
@@ -195,8 +246,9 @@ def _document(verdict: str, worlds: list[dict[str, Any]]) -> dict[str, Any]:
                 for name, count in sorted(refusals.items())
             ],
         },
-        "counterexample": next((world["counterexample"] for world in worlds if world["counterexample"]), None),
+        "counterexample": next((w["counterexample"] for w in (*worlds, *lassos) if w["counterexample"]), None),
         "worlds": worlds,
+        "liveness": lassos,
     }
 
 

@@ -245,17 +245,19 @@ class _Lassos:
         return False
 
     def _next_of_worker(self, index: int) -> Child | None:
-        """What the last client does in a state when it alone goes on: delete, ask for all tubes, let a second pass."""
+        """What the last client does when it alone goes on: delete, ask for all tubes, wait."""
         described = self.expander.keys.description(self.order[index])
         worker = self.scope.client_names[-1]
         held = [part.id for part in described.jobs if part.owner == worker]
-        waits = any(part.id == worker and part.place for part in described.clients)
+        waits = next((part.waits_on for part in described.clients if part.id == worker and part.place), ())
         owed = any(client == worker for client, _ in described.owed)
         everything = self.scope.watch_lists[-1]
 
         def fits(call: Call) -> bool:
             if held:
                 return call.op == "delete" and call.args == (held[0], worker)
+            if waits and waits != everything:
+                return call.op == "cancel_reservation" and call.args == (worker,)
             if not waits and not owed:
                 asks = call.op == "append_reservation" and call.args[1] == worker
                 return asks and call.kwargs["tubes"] == everything and call.kwargs["deadline_at"] is None

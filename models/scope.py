@@ -166,6 +166,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "small": Scope(timeouts=(None,), pauses=(1,), late=False, **_JOBS_ALONE),
         "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
         "tubes": Scope(**_TUBES_ALONE),
+        "promises": Scope(jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, **_JOBS_ALONE),
         "medium": Scope(timeouts=(None, 0, 1), pauses=(1,), **_JOBS_ALONE),
         "large": Scope(jobs=3, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
         "spin": Scope(
