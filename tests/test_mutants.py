@@ -3,13 +3,17 @@
 import pytest
 
 from jsm.machine import Machine
+from models.check_result import HOLDS, VIOLATED
+from models.explorer import explore
 from models.finding import WATCHER_RULES, Finding, find_fault
 from models.invariants import INVARIANTS
 from models.lockstep import Lockstep, difference_of
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
+from tests.mutants.scopes import ROOM_OF, ROOMS, UNEXPLORED, exploration, explored_machine, looking, restoring
 
 NAMED = [pytest.param(exhibit, id=f"{exhibit.number}-{exhibit.name}") for exhibit in EXHIBITS]
+EXPLORED = [named for exhibit, named in zip(EXHIBITS, NAMED, strict=True) if exhibit.number not in UNEXPLORED]
 
 
 def lockstep_of(exhibit: Exhibit, make_machine: type[Machine]) -> Lockstep:
@@ -39,6 +43,43 @@ def test_a_named_property_is_broken_without_the_specification(exhibit: Exhibit) 
     assert found is not None, "no invariant and no rule of the watcher catches the mutant"
     assert found.name in INVARIANTS or found.name in WATCHER_RULES
     assert found.step == len(exhibit.calls) - 1
+
+
+@pytest.mark.parametrize("exhibit", EXPLORED)
+def test_the_explorer_finds_the_mutant(exhibit: Exhibit) -> None:
+    result = exploration(exhibit, exhibit.machine)
+    assert result.verdict == VIOLATED
+    assert result.counterexample is not None, "an operation never fired, and nothing else is wrong"
+
+
+@pytest.mark.parametrize(
+    ("room", "variant"),
+    [
+        *((room, Machine) for room in ROOMS),
+        *((room, restoring(Machine)) for room in ("looks", "values", "pauses", "margin", "waits", "order")),
+        *((room, looking(Machine)) for room in ("looks", "tubes")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+def test_the_machine_itself_passes_in_every_room(room: str, variant: type[Machine]) -> None:
+    result = explore(ROOMS[room], make_machine=variant)
+    assert (result.verdict, result.counterexample) == (HOLDS, None)
+
+
+def test_every_exhibit_is_explored_or_it_is_said_why_not() -> None:
+    numbers = {exhibit.number for exhibit in EXHIBITS}
+    assert {*ROOM_OF, *UNEXPLORED} == numbers
+    assert not set(ROOM_OF) & set(UNEXPLORED)
+    assert {exploration_name(exhibit) for exhibit in EXHIBITS if exhibit.number in ROOM_OF} <= {
+        *((room, "") for room in ROOMS),
+        *((room, "Restored") for room in ("looks", "values", "pauses", "margin", "waits", "order")),
+        *((room, "Looking") for room in ("looks", "tubes")),
+    }
+
+
+def exploration_name(exhibit: Exhibit) -> tuple[str, str]:
+    """The room of an exhibit, and how its machine is varied there."""
+    return ROOM_OF[exhibit.number], explored_machine(exhibit, Machine).__name__.removesuffix("Machine")
 
 
 def test_every_row_is_in_the_museum_or_said_to_be_out_of_reach() -> None:

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.mutants.catches import by_invariants, by_lockstep, by_watcher
+from tests.mutants.catches import by_explorer, by_invariants, by_lockstep, by_watcher
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH
+from tests.mutants.scopes import ROOMS, UNEXPLORED
 
 TARGET: Final = Path(__file__).parents[2] / "reports" / "mutants.md"
 
@@ -23,11 +24,24 @@ def mutants_text() -> str:
         "# The museum of mutants",
         "",
         "Written by `python -m reports.tools.mutants`. Each row is a machine with one planted fault",
-        "(`tests/mutants/`), and what each check says of it when it is asked alone.",
+        "(`tests/mutants/`), and what each check says of it when it is asked alone. The explorer is given the small",
+        "scope that is named first, and no history; the others are given the shortest history (below).",
         "",
-        "| # | fault | clauses | invariant | lock-step | watcher |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| # | fault | clauses | explorer | invariant | lock-step | watcher |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(_row(exhibit) for exhibit in EXHIBITS),
+        "",
+        "## Worlds that are explored",
+        "",
+        "In each of them the machine without a fault holds.",
+        "",
+        "| name | world | operations |",
+        "| --- | --- | --- |",
+        *(_cells([name, room.text(), ", ".join(room.operations)]) for name, room in ROOMS.items()),
+        "",
+        "| not explored | why |",
+        "| --- | --- |",
+        *(_cells([number, why]) for number, why in UNEXPLORED.items()),
         "",
         "## Rows that no machine can have",
         "",
@@ -45,7 +59,7 @@ def mutants_text() -> str:
 
 
 def _row(exhibit: Exhibit) -> str:
-    found = [by_invariants(exhibit), by_lockstep(exhibit), by_watcher(exhibit)]
+    found = [by_explorer(exhibit), by_invariants(exhibit), by_lockstep(exhibit), by_watcher(exhibit)]
     cells = [exhibit.number, exhibit.bug, exhibit.clauses, *(f"`{each}`" if each else "–" for each in found)]
     return _cells(cells)
 

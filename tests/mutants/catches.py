@@ -7,6 +7,7 @@ from models.finding import find_fault
 from models.lockstep import Lockstep, difference_of
 from models.watcher import TransitionViolation, TransitionWatcher
 from tests.mutants.exhibit import Exhibit
+from tests.mutants.scopes import ROOM_OF, UNEXPLORED, exploration
 
 
 def by_lockstep(exhibit: Exhibit) -> str | None:
@@ -35,3 +36,15 @@ def by_watcher(exhibit: Exhibit) -> str | None:
     except TransitionViolation as violation:
         return violation.name
     return None
+
+
+def by_explorer(exhibit: Exhibit) -> str | None:
+    """Room, finding, and the length of the history that the explorer gives; None where it has nothing to find."""
+    if exhibit.number in UNEXPLORED:
+        return None
+    found = exploration(exhibit, exhibit.machine)
+    example = found.counterexample
+    if example is None:
+        return None
+    calls = f"{len(example.calls)} call{'s' if len(example.calls) > 1 else ''}"
+    return f"{ROOM_OF[exhibit.number]}: {example.finding.name}, {calls}"

@@ -19,7 +19,6 @@ class Exhibit:
     clauses: str  # of INVARIANTS section 1, or of SPEC
     calls: tuple[Call, ...]  # from an empty machine; the last one shows the fault, and none can be left out
     units_per_second: int
-    scope: str  # in which the explorer finds it: a name of `tests.mutants.scopes.SCOPES`
 
     @property
     def name(self) -> str:
@@ -43,13 +42,12 @@ def exhibit(
     clauses: str,
     calls: Iterable[Call],
     source: str = "",
-    scope: str = "",
     units_per_second: int = 1,
 ) -> Callable[[type[Machine]], type[Machine]]:
     """Put a class into the museum. Left out, `source` is the museum itself."""
 
     def enter(machine: type[Machine]) -> type[Machine]:
-        shown = Exhibit(number, machine, source or "-", bug, clauses, tuple(calls), units_per_second, scope)
+        shown = Exhibit(number, machine, source or "-", bug, clauses, tuple(calls), units_per_second)
         MUSEUM.append(shown)
         return machine
 

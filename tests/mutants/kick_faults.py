@@ -194,13 +194,14 @@ class BuriedByInstant(Machine):
     calls=[put(delay=1), call("kick", 1)],
 )
 class UrgentCountDrifts(Machine):
-    """A kick does not count an urgent job as such in the statistics of all tubes."""
+    """A kick does not count an urgent job as such in its tube's statistics."""
 
     __slots__ = ()
 
     def kick(self, job_id: JobID, *, now: int | None = None) -> None:
         super().kick(job_id, now=now)
-        self._state.urgent -= self._state.jobs[job_id].priority < URGENT_PRIORITY_LIMIT
+        job = self._state.jobs[job_id]
+        job.tube.urgent -= job.priority < URGENT_PRIORITY_LIMIT
 
 
 @exhibit(

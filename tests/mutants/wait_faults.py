@@ -53,11 +53,15 @@ class TickServesTubeByTube(Machine):
     def tick(self, now: int) -> list[Reservation]:
         if not accepts(self, now):
             return super().tick(now)
+        later = list(self._state.matchable.values())[1:]
         with ExitStack() as stack:
-            for tube in list(self._state.matchable.values())[1:]:
+            for tube in later:
                 stack.enter_context(held_back(tube.ready, everything))
                 self._state.matchable.pop(tube.serial)
+                tube.using += 1  # it stays, though it seems empty
             answers = super().tick(now)
+        for tube in later:
+            tube.using -= 1
         for tube in self._state.tubes.values():
             if tube.matchable:
                 self._state.matchable[tube.serial] = tube
