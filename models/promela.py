@@ -2,7 +2,7 @@
 
 `models/promela/world.pml` was written after the specification and shares nothing with the machine. `count_states`
 lets Debian's `spin` and `gcc` explore one `World` of it completely; the machine's own exploration of the same world
-has to come to as many states. What these worlds leave out: reports/decisions/0007-foreign-engine.md.
+has to come to as many states. What these worlds leave out: reports/decisions/0006-foreign-engine.md.
 
 Source: G. J. Holzmann, "The model checker SPIN", IEEE Transactions on Software Engineering 23 (1997) 279-295.
 """

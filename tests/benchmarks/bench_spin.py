@@ -74,7 +74,7 @@ def report(jobs: int, rounds: int, spin: Speed, ours: Speed) -> str:
         f"Written by `{COMMAND} --jobs {jobs} --rounds {rounds} --out reports`; {python_implementation()} "
         f"{python_version()}, {version}, {compiler}. Time of the search on the wall, best of {rounds} rounds in turn.",
         "",
-        f"The world is `first` of [decision 0007](decisions/0007-foreign-engine.md) with {jobs} jobs. SPIN runs a "
+        f"The world is `first` of [decision 0006](decisions/0006-foreign-engine.md) with {jobs} jobs. SPIN runs a "
         "model in C (`-O2 -DSAFETY -DNOREDUCE`, no assertions); the explorer runs the machine itself, lock-step and "
         "invariants off. SPIN's memory is that of its whole process, hash table and stack included.",
         "",
