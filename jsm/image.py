@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jsm.machine import Machine
     from jsm.states import JobState
 
-_DICTS = ("jobs", "tubes", "clients", "owed", "waiting", "matchable", "paused", "commands")
+_DICTS = ("jobs", "tubes", "clients", "owed", "waiting", "matchable", "paused")
 _HEAPS = ("delays", "expiries", "pause_ends", "wait_deadlines", "margins")
 _FIXED = ("units_per_second", "max_job_size", "observer", "margin_key")
 
@@ -125,19 +125,31 @@ def load(machine: Machine, described: Description, *, body: bytes = b"", request
 class Image:
     """The state of one machine at one instant; `put_back` makes it the machine's again. O(jobs + tubes + clients)."""
 
-    __slots__ = ("_clients", "_dicts", "_heaps", "_jobs", "_machine", "_numbers", "_state", "_tubes", "_vars")
+    __slots__ = (
+        "_clients",
+        "_commands",
+        "_dicts",
+        "_heaps",
+        "_jobs",
+        "_machine",
+        "_numbers",
+        "_state",
+        "_tubes",
+        "_vars",
+    )
 
     def __init__(self, machine: Machine) -> None:
         state = self._state = machine._state
         self._machine = machine
         self._dicts = [(name, dict(getattr(state, name))) for name in _DICTS]
+        self._commands = dict(state.commands)
         tubes, clients = list(state.tubes.values()), list(state.clients.values())
         heaps = [getattr(state, name) for name in _HEAPS]
         heaps += [heap for tube in tubes for heap in (tube.ready, tube.delayed, tube.buried, tube.waiters)]
         heaps += [client.held for client in clients]
         self._heaps = [(heap, list(heap.keys), set(heap.stale) if heap.stale else None) for heap in heaps]
-        taken = {*_DICTS, *_HEAPS, *_FIXED}
-        self._numbers = [(name, value) for name, value in vars(state).items() if name not in taken]
+        taken = {"commands", *_DICTS, *_HEAPS, *_FIXED}
+        self._numbers = {name: value for name, value in vars(state).items() if name not in taken}
         self._jobs = [(job, _JOB_VALUES(job)) for job in state.jobs.values()]
         self._tubes = [(tube, _TUBE_VALUES(tube)) for tube in tubes]
         self._clients = [(client, _CLIENT_VALUES(client), dict(client.watches)) for client in clients]
@@ -148,8 +160,8 @@ class Image:
         attributes = self._state.__dict__
         return (
             self._machine._state is self._state
-            and all(attributes[name] == content for name, content in self._dicts if name != "commands")
-            and all(attributes[name] == value for name, value in self._numbers)
+            and all(attributes[name] == content for name, content in self._dicts)
+            and all(attributes[name] == value for name, value in self._numbers.items())
             and all(heap.keys == keys and not heap.stale for heap, keys, _ in self._heaps)
             and all(_JOB_VALUES(job) == values for job, values in self._jobs)
             and all(_TUBE_VALUES(tube) == values for tube, values in self._tubes)
@@ -166,6 +178,7 @@ class Image:
         for name, content in self._dicts:
             if attributes[name] != content:
                 attributes[name] = content.copy()
+        attributes["commands"] = self._commands.copy()
         attributes.update(self._numbers)
         for heap, keys, stale in self._heaps:
             if heap.keys != keys:

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jsm._heap import ID_BITS, ID_MASK
 from jsm.image import ClientPart, Description, JobPart
+from jsm.job import ClientID
 from jsm.states import BURIED, DELAYED, READY, RESERVED, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jsm._heap import KeyHeap
+    from jsm._job import Job
     from jsm._state import State
     from jsm.machine import Machine
+    from jsm.records import TransitionRecord
 
 NOW: Final = 1_000
 """The clock of every state that is made from a key: late enough for all that is overdue."""
@@ -31,7 +34,9 @@ NOW: Final = 1_000
 _ZERO: Final = 100  # the byte of an instant that is the clock's
 _CODES: Final = {READY: 1, DELAYED: 2, RESERVED: 3, BURIED: 4}
 _STATES: Final = (JobState.DELETED, READY, DELAYED, RESERVED, BURIED)
-_GONE: Final = (0, 0, 0, 0, 0, 0)  # a job that left the machine while somebody was still owed the answer about it
+_IDLE: Final = bytes((7, 1, 0, 0, 0, 0, 0, 0))  # a client that has nothing
+_NUMBERS_MAX: Final = 10_000
+_GONE: Final = bytes(6)  # a job that left the machine while somebody was still owed the answer about it
 
 
 class Names(NamedTuple):
@@ -62,7 +67,7 @@ class RelativeKeys:
         `keep_delays`: the delay that is over tells states apart, though nothing but a view depends on it;
         `keep_strangers`: a client that was never seen is not one that has nothing."""
         self._tubes = tuple(tubes)
-        self._clients = tuple(clients)
+        self._clients = tuple(map(ClientID, clients))
         self._values = (tuple(priorities), tuple(ttrs), tuple(delays))
         self._watch_lists = tuple(watch_lists)
         self._tube_code = {name: code for code, name in enumerate(tubes)}
@@ -73,48 +78,82 @@ class RelativeKeys:
         self._keep_delays = keep_delays
         self._exchange_clients = exchange_clients
         self._keep_ids = keep_ids
-        self._stranger = b"" if keep_strangers else bytes((1, 0, 0, 0, 0, 0, 0))
+        self._stranger = bytes((0,)) if keep_strangers else _IDLE
+        self._names: list[str] = list(clients)
+        self._numbers: dict[tuple[int, ...], dict[int, int]] = {}  # by ids: the place of each, counted from 1
 
     def of(self, machine: Machine) -> bytes:
         """The key of the machine's state. O(n log n) for n jobs, tubes and clients."""
-        return self._encode(machine._state)[0]
+        return self._encode(machine._state, {})[0]
 
     def of_names(self, machine: Machine) -> tuple[bytes, Names]:
         """The key, and which jobs and clients its numbers stand for."""
-        return self._encode(machine._state)
+        return self._encode(machine._state, {})
 
-    def _encode(self, state: State) -> tuple[bytes, Names]:
-        clock = state.clock
-        ids = list(state.jobs)
-        owed = state.owed
+    def rows(self, machine: Machine) -> dict[int, bytes]:
+        """What the key says of each job by itself: for `after`, while the clock stands and nothing is overdue."""
+        state = machine._state
+        if _late(state.delays, state.clock) or _late(state.expiries, state.clock):
+            return {}
+        rows: dict[int, bytes] = {}
+        self._encode(state, rows)
+        return rows
+
+    def after(self, machine: Machine, rows: dict[int, bytes], moved: Iterable[TransitionRecord]) -> bytes:
+        """The key after a call that has moved those jobs and no others, with the rows of before. As `of`, but faster.
+
+        Right as long as the call did not set the clock forward.
+        """
+        known = rows.copy()
+        for record in moved:
+            known.pop(record.job, None)
+        return self._encode(machine._state, known)[0]
+
+    def _encode(self, state: State, rows: dict[int, bytes]) -> tuple[bytes, Names]:
+        """Key and names; `rows` has what is known of jobs, and gets what is made."""
+        clock, jobs, owed = state.clock, state.jobs, state.owed
         if self._keep_ids:
-            ids = list(range(1, state.next_job_id))
+            ids = tuple(range(1, state.next_job_id))
         elif owed:
-            ids = sorted({*ids, *(answer.job_id for answer in owed.values())})
-        number = {job_id: place for place, job_id in enumerate(ids, 1)} if ids else {}
-        out = [len(ids), len(state.tubes)]
+            ids = tuple(sorted({*jobs, *(answer.job_id for answer in owed.values())}))
+        else:
+            ids = tuple(jobs)
+        number = self._numbers.get(ids)
+        if number is None:  # few are ever needed: the machine's ids begin with 1 in every state that a key was made
+            number = {job_id: place for place, job_id in enumerate(ids, 1)}
+            if len(self._numbers) < _NUMBERS_MAX:
+                self._numbers[ids] = number
+        parts = [bytes((len(ids), len(state.tubes)))]
         for tube in state.tubes.values():
             ends_at = tube.pause_ends_at
-            out.append(self._tube_code[tube.name])
-            out.append(0 if ends_at is None else _ZERO + max(ends_at - clock, 0))
-        late_delays = _late(state.delays, clock)
-        late_expiries = _late(state.expiries, clock)
+            pause = 0 if ends_at is None else _ZERO + max(ends_at - clock, 0)
+            order = [number[key & ID_MASK] for key in sorted(tube.buried)] if tube.buried.keys else ()
+            parts.append(bytes((self._tube_code[tube.name], pause, len(order), *order)))
+        late: list[dict[int, int]] = []
         for job_id in ids:
-            job = state.jobs.get(job_id)
-            if job is None:
-                out += _GONE
-                continue
-            kind = job.state
-            if kind is READY:
-                due = 0
-            elif kind is BURIED:
-                due = sum(key <= job.key for key in job.tube.buried)
-            else:
-                due = (job.key >> ID_BITS) - clock
-                if due <= 0:
-                    due = (late_delays if kind is DELAYED else late_expiries)[due]
-                due += _ZERO
-            out += (
+            row = rows.get(job_id)
+            if row is None:
+                job = jobs.get(job_id)
+                if job is None:
+                    parts.append(_GONE)
+                    continue
+                if not late:
+                    late = [_late(state.delays, clock), _late(state.expiries, clock)]
+                row = rows[job_id] = self._row(job, clock, late)
+            parts.append(row)
+        return b"".join((*parts, *self._client_parts(state, number))), Names(list(ids), self._names)
+
+    def _row(self, job: Job, clock: int, late: list[dict[int, int]]) -> bytes:
+        """What the key says of a job by itself."""
+        kind = job.state
+        due = 0
+        if kind is DELAYED or kind is RESERVED:
+            due = (job.key >> ID_BITS) - clock
+            if due <= 0:
+                due = late[kind is RESERVED][due]
+            due += _ZERO
+        return bytes(
+            (
                 _CODES[kind],
                 self._tube_code[job.tube.name],
                 self._priority_code[job.priority],
@@ -122,47 +161,55 @@ class RelativeKeys:
                 self._delay_code[job.delay_seconds] if self._keep_delays or kind is DELAYED else 0,
                 due,
             )
-        late_waits = _late(state.wait_deadlines, clock) if state.waiting else _NOTHING
-        places = {ask: place for place, ask in enumerate(state.waiting, 1)} if state.waiting else {}
-        owed_places = {client_id: place for place, client_id in enumerate(owed, 1)} if owed else {}
+        )
+
+    def _client_parts(self, state: State, number: dict[int, int]) -> list[bytes]:
+        """What the key says of each client, led by its length; sets `_names` to the clients in that order."""
+        clock, owed = state.clock, state.owed
+        places = {ask: place for place, ask in enumerate(state.waiting, 1)} if state.waiting else _NOTHING
+        late = _late(state.wait_deadlines, clock) if state.waiting else _NOTHING
         parts = []
         for name in self._clients:
-            client = state.clients.get(name)  # type: ignore[call-overload]
+            client = state.clients.get(name)
             if client is None:
-                parts.append((self._stranger, name))
+                parts.append(self._stranger)
                 continue
-            part = [1 if client.uses is None else 2 + self._tube_code[client.uses.name]]
-            part.append(sum(1 << self._tube_code[tube] for tube in client.watches))
+            if not (client.ask or client.held.keys or client.watches or client.uses or owed):
+                parts.append(_IDLE)
+                continue
+            uses = 1 if client.uses is None else 2 + self._tube_code[client.uses.name]
+            watches = sum([1 << self._tube_code[tube] for tube in client.watches]) if client.watches else 0
+            held = sorted([number[key & ID_MASK] for key in client.held]) if client.held.keys else ()
+            place = names = until = owed_place = owed_job = 0
             if client.ask:
-                part += (places[client.ask], self._list_code[frozenset(t.name for t in client.waits_on)])
+                place = places[client.ask]
+                names = self._list_code[frozenset([tube.name for tube in client.waits_on])]
                 at = client.deadline_at
-                if at is None:
-                    part.append(0)
-                else:
-                    part.append(_ZERO + (at - clock if at > clock else late_waits[at - clock]))
-            else:
-                part += (0, 0, 0)
-            if client.id in owed_places:
-                part += (owed_places[client.id], number[owed[client.id].job_id])
-            else:
-                part += (0, 0)
-            part += sorted(number[key & ID_MASK] for key in client.held)
-            parts.append((bytes(part), name))
-        if self._exchange_clients:
-            parts.sort(reverse=True)
-        key = bytes(out)
-        for text, _ in parts:
-            key += bytes((len(text),)) + text
-        return key, Names(ids, [name for _, name in parts])
+                if at is not None:
+                    until = _ZERO + (at - clock if at > clock else late[at - clock])
+            elif owed and name in owed:
+                owed_place = list(owed).index(name) + 1
+                owed_job = number[owed[name].job_id]
+            parts.append(bytes((7 + len(held), uses, watches, place, names, until, owed_place, owed_job, *held)))
+        if not self._exchange_clients:
+            return parts
+        pairs = sorted(zip(parts, self._clients, strict=True), reverse=True)
+        self._names = [name for _, name in pairs]
+        return [part for part, _ in pairs]
 
     def description(self, key: bytes) -> Description:
         """The state that a key stands for, with the clock at `NOW` and the jobs' numbers for ids."""
-        count, tube_count = key[0], key[1]
-        at = 2 + 2 * tube_count
+        count = key[0]
         tubes = []
-        for place in range(2, at, 2):
-            pause = key[place + 1]
-            tubes.append((self._tubes[key[place]], NOW + pause - _ZERO if pause else None))
+        burials: dict[int, int] = {}
+        at = 2
+        for _ in range(key[1]):
+            pause, buried = key[at + 1], key[at + 2]
+            tubes.append((self._tubes[key[at]], NOW + pause - _ZERO if pause else None))
+            at += 3
+            for job_id in key[at : at + buried]:
+                burials[job_id] = len(burials) + 1
+            at += buried
         priorities, ttrs, delays = self._values
         rows = [key[place : place + 6] for place in range(at, at + 6 * count, 6)]
         at += 6 * count
@@ -181,19 +228,25 @@ class RelativeKeys:
             clients.append(ClientPart(name, uses, watches, waits_on, deadline_at, place))
             if part[5]:
                 owed.append((part[5], name, part[6]))
-            owners.update(dict.fromkeys(part[7:], name))
+            for job_id in part[7:]:
+                owners[job_id] = name
         jobs = []
         for job_id, (kind, tube, priority, ttr, delay, due) in enumerate(rows, 1):
             if kind:
                 state = _STATES[kind]
-                if state is DELAYED or state is RESERVED:
-                    due += NOW - _ZERO
+                due = burials[job_id] if state is BURIED else due + NOW - _ZERO
                 jobs.append(
                     JobPart(
-                        job_id, self._tubes[tube], state, priorities[priority], delays[delay], ttrs[ttr], due,
+                        job_id,
+                        self._tubes[tube],
+                        state,
+                        priorities[priority],
+                        delays[delay],
+                        ttrs[ttr],
+                        due,
                         owners.get(job_id),
                     )
-                )  # fmt: skip
+                )
         return Description(NOW, count + 1, tubes, jobs, clients, [(name, job) for _, name, job in sorted(owed)])
 
 
