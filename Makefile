@@ -28,7 +28,7 @@ help:
 	@echo 'make check      format, lint, types, import contracts and stale files, as continuous integration does'
 	@echo 'make format     put the code into the house format'
 	@echo 'make docs       write the generated parts anew: diagram, schema, README'
-	@echo 'make reports    write reports/nasa-ipsc anew from a run'
+	@echo 'make reports    write reports/nasa-ipsc, counterexamples and mutants anew'
 	@echo 'make lock       write requirements.lock anew from pyproject.toml'
 	@echo 'make setup      only make .venv and install everything there'
 	@echo 'make clean      remove .venv, caches and $(OUT)/'
@@ -88,6 +88,7 @@ stale: setup
 	$(PY) -m jsm graph --format mermaid --check reports/state-diagram.mmd
 	$(PY) -m jsm graph --format svg --check reports/state-diagram.svg
 	$(PY) -m reports.tools.docs --check
+	$(PY) -m reports.tools.counterexamples --check
 
 docs: setup
 	$(PY) -m jsm graph --format mermaid --out reports/state-diagram.mmd
@@ -96,6 +97,8 @@ docs: setup
 
 reports: setup
 	$(PY) -m reports.tools.reports
+	$(PY) -m reports.tools.counterexamples
+	$(PY) -m reports.tools.mutants
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

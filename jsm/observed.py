@@ -7,8 +7,8 @@ watches pays nothing for either kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import update_wrapper
-from inspect import signature
+from functools import cache, update_wrapper
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from jsm.errors import BadValueError, JsmError
@@ -155,6 +155,12 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
 """The recorded operations by the name that a command record's `op` bears."""
 
 
+@cache
+def _signature(kind: type, op: str) -> Signature:
+    """The parameters of an operation, `self` included."""
+    return signature(getattr(kind, op))
+
+
 def apply(machine: Machine | ObservedMachine, record: CommandRecord) -> Mapping[str, Any]:
     """Repeat a recorded call on a machine and return its outcome in the record's form.
 
@@ -167,7 +173,7 @@ def apply(machine: Machine | ObservedMachine, record: CommandRecord) -> Mapping[
         args["body"] = args["body"].encode("latin-1")
     operation = getattr(machine, record.op)
     try:
-        signature(operation).bind(**args)
+        _signature(type(machine), record.op).bind(machine, **args)
     except TypeError as error:
         raise BadValueError("args", dict(record.args), f"the parameters of {record.op} ({error})") from None
     try:

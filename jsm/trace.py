@@ -13,7 +13,8 @@ read as UTF-8, fields in any order.
 
 Reading is strict about what it knows and tolerant about what it doesn't. Every field is required, so a misspelt
 one is noticed as missing; further fields are ignored, so that others may note more and later versions may
-say more. What changes the meaning of a known field raises the version, and another version is refused. Whether a
+say more: a header's `max_job_size`, `begins` and `without`, for `jsm verify`, are such (`models.verify` describes
+them). What changes the meaning of a known field raises the version, and another version is refused. Whether a
 trace obeys the state diagram is not a matter of its form: `jsm verify` tells.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jsm.__main__ import COMMANDS
 from models.diagram import DiagramFormat, render
 from reports.tools.docs import PARTS, stale_files, with_parts
 from reports.tools.reports import FIGURE_BYTES_MAX, FIGURES, TARGET
@@ -62,13 +63,19 @@ def test_the_line_about_bad_input_is_what_is_printed() -> None:
 
 
 def test_commands_are_spelt_as_the_command_line_has_them() -> None:
-    text = subprocess.run(
-        [sys.executable, "-m", "jsm", "simulate", "--help"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
-    ).stdout
     shown = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
-    options = {word for words in shown if words and words[0].endswith("jsm") for word in words if word.startswith("--")}
-    assert options >= {"--set", "--seed", "--out", "--json", "--trace"}
-    assert [option for option in sorted(options) if option not in text] == []
+    lines = [words for words in shown if words and words[0].endswith("jsm")]
+    assert {words[1] for words in lines} == set(COMMANDS) - {"graph"}
+    for command in sorted({words[1] for words in lines}):
+        text = subprocess.run(
+            [sys.executable, "-m", "jsm", command, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout
+        options = {word for words in lines if words[1] == command for word in words if word.startswith("--")}
+        assert [option for option in sorted(options) if option not in text] == [], command
 
 
 def test_the_committed_report_is_what_a_run_gives(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ TEXT_SUFFIXES = {
     ".json",
     ".lock",
     ".md",
+    ".pml",
     ".mmd",
     ".py",
     ".svg",
