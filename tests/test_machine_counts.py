@@ -2,7 +2,7 @@
 
 import pytest
 
-from jsm.errors import BadValueError
+from jsm.errors import BadValueError, LastWatchedTubeError
 from jsm.job import ClientID, TubeName
 from jsm.machine import Machine
 from jsm.states import LIVE_STATES
@@ -43,6 +43,21 @@ def test_tubes_are_a_sequence(given: object) -> None:
     with pytest.raises(BadValueError) as refused:
         Machine().append_reservation(0, ClientID("a"), request_id="r", tubes=given, deadline_at=None)  # type: ignore[arg-type]
     assert str(refused.value) == f"tubes = {given!r}: expected a sequence of tube names"
+
+
+def test_the_last_watched_tube_is_named() -> None:
+    machine = Machine()
+    machine.watch_tube(ClientID("a"), TubeName("t"))
+    with pytest.raises(LastWatchedTubeError) as refused:
+        machine.ignore_tube(ClientID("a"), TubeName("t"))
+    assert str(refused.value) == "tube = 't': expected a tube that is not the client's only watched one"
+
+
+def test_commands_that_the_machine_cannot_see_are_counted_each_time() -> None:
+    machine = Machine()
+    for _ in range(3):
+        machine.count_command("list-tubes")
+    assert machine.snapshot().header().commands["list-tubes"] == 3
 
 
 def test_all_that_can_be_seen_of_a_full_machine_is_counted() -> None:
