@@ -246,7 +246,7 @@ def test_machine_that_moves_jobs_wrongly_is_found_out(monkeypatch: pytest.Monkey
     simulation = Simulation(scenario(producers=at_start(ttr_seconds=2), workers=pool(3.0, gives_up_at_ttr=True)))
     wrong = {state: dict(row) for state, row in TRANSITIONS.items()}
     wrong[JobState.RESERVED][Trigger.TTR_EXPIRED] = JobState.BURIED
-    monkeypatch.setattr(jsm._state, "TRANSITIONS", wrong)
+    monkeypatch.setattr(jsm._state, "_ROWS", wrong)
     with pytest.raises(TransitionViolation, match=r"job 1 .* from reserved by ttr-expired to buried"):
         simulation.run()
 
