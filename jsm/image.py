@@ -7,19 +7,22 @@ for the machine that it was taken of only. `built` makes a state from a plain de
 
 from __future__ import annotations
 
+from heapq import heappush
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from jsm._heap import ID_BITS, KeyHeap
+from jsm._heap import ID_BITS, ID_MASK, KeyHeap
 from jsm._job import Job
 from jsm._state import State
 from jsm.job import ClientID, JobID, TubeName
+from jsm.limits import URGENT_PRIORITY_LIMIT
 from jsm.reservations import Reservation, ReservationStatus
-from jsm.states import BURIED, DELAYED, LIVE_STATES, READY, RESERVED
+from jsm.states import BURIED, DELAYED, READY, RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from jsm._client import Client
     from jsm.machine import Machine
     from jsm.states import JobState
 
@@ -63,7 +66,7 @@ class ClientPart(NamedTuple):
 
 
 class Description(NamedTuple):
-    """A state without what no later call depends on: counters are as low as the state allows."""
+    """A state without what no later call depends on."""
 
     clock: int
     next_job_id: int
@@ -73,16 +76,19 @@ class Description(NamedTuple):
     owed: Sequence[tuple[str, int]]  # client and job, in the order in which they were matched
 
 
-def load(machine: Machine, described: Description, *, body: bytes = b"", request_id: str = "") -> None:
+def load(machine: Machine, described: Description) -> None:
     """Give a machine the described state. O(n log n) for n jobs, tubes and clients.
 
-    For descriptions that a machine's own state was read into: they are not checked.
+    Bodies, request ids and counters are such that a mix-up shows (`body_of`, `request_of`, `COUNTERS`), and the ready
+    heaps have the stale keys that reserves by id leave behind. For descriptions that a machine's own state was read
+    into: they are not checked.
     """
     old = machine._state
     state = State(old.units_per_second, old.max_job_size, old.observer)
     state.clock = described.clock
     state.next_job_id = JobID(described.next_job_id)
     state.total_jobs = described.next_job_id - 1
+    state.job_timeouts = COUNTERS[1] * len(described.jobs)
     for name, pause_ends_at in described.tubes:
         tube = state.tube_named(TubeName(name))
         if pause_ends_at is not None:
@@ -90,15 +96,15 @@ def load(machine: Machine, described: Description, *, body: bytes = b"", request
     for part in described.jobs:
         tube = state.tubes[TubeName(part.tube)]
         tube.total_jobs += 1
+        body = body_of(part.id)
         job = Job(JobID(part.id), tube, body, part.priority, part.delay_seconds, part.ttr_seconds, 0)
+        job.reserves, job.timeouts, job.releases, job.buries, job.kicks = COUNTERS
         job.state = part.state
         order = part.priority if part.state is READY else part.due
         job.key = order << ID_BITS | part.id
         if part.state is RESERVED:
-            job.reserves = 1
             job.owner = state.client_named(ClientID(part.owner or ""))
         elif part.state is BURIED:
-            job.reserves = job.buries = 1
             state.next_bury_number = max(state.next_bury_number, part.due + 1)
         state.jobs[part.id] = job
     for client in described.clients:
@@ -111,15 +117,52 @@ def load(machine: Machine, described: Description, *, body: bytes = b"", request
             watched.watching += 1
     for client in sorted((client for client in described.clients if client.place), key=attrgetter("place")):
         names = tuple(map(TubeName, client.waits_on))
-        state.start_wait(state.clients[ClientID(client.id)], request_id, names, client.deadline_at)
+        state.start_wait(state.clients[ClientID(client.id)], request_of(client.id), names, client.deadline_at)
     for owner, job_id in described.owed:
-        answer = Reservation(request_id, ClientID(owner), ReservationStatus.MATCHED, JobID(job_id), body)
+        matched = (ReservationStatus.MATCHED, JobID(job_id), body_of(job_id))
+        answer = Reservation(request_of(owner), ClientID(owner), *matched)
         state.owed[answer.client_id] = answer
     state.index_jobs()
+    for job in state.jobs.values():
+        if job.state is not READY:
+            _leave_stale(job.tube.ready, job.priority << ID_BITS | job.id)
     for tube in state.tubes.values():
         if tube.matchable:
             state.matchable[tube.serial] = tube
     machine._state = state
+
+
+def _leave_stale(heap: KeyHeap, key: int) -> None:
+    """Let a heap look as if the key had been removed from below its top."""
+    if heap.keys and heap.keys[0] < key:
+        heappush(heap.keys, key)
+        heap.stale = {*(heap.stale or ()), key}
+
+
+def restart(machine: Machine, make_machine: Callable[[], Machine]) -> None:
+    """Give a machine the state of a new one that was restored from its snapshot. O(n log n)."""
+    source = machine.snapshot()
+    heir = make_machine()
+    target = heir.snapshot()
+    target.restore_header(source.header())
+    target.restore_jobs(source.snapshot_jobs())
+    target.restore_clients(source.snapshot_clients())
+    target.finalize_restore()
+    machine._state = heir._state
+
+
+COUNTERS: Final = (20, 2, 3, 4, 5)
+"""The reserves, timeouts, releases, buries and kicks of every job of a described state: no two alike, none 0."""
+
+
+def body_of(job_id: int) -> bytes:
+    """The body of a job of a described state."""
+    return b"body of job %d" % job_id
+
+
+def request_of(client: str) -> str:
+    """The request id of a client's reservations in a described state."""
+    return f"request of {client}"
 
 
 class Image:
@@ -162,7 +205,7 @@ class Image:
             self._machine._state is self._state
             and all(attributes[name] == content for name, content in self._dicts)
             and all(attributes[name] == value for name, value in self._numbers.items())
-            and all(heap.keys == keys and not heap.stale for heap, keys, _ in self._heaps)
+            and all(heap.keys == keys and (heap.stale or None) == stale for heap, keys, stale in self._heaps)
             and all(_JOB_VALUES(job) == values for job, values in self._jobs)
             and all(_TUBE_VALUES(tube) == values for tube, values in self._tubes)
             and all(
@@ -173,7 +216,7 @@ class Image:
 
     def put_back(self) -> None:
         """Undo everything that happened to the machine since the image was taken."""
-        state = self._state
+        state = self._machine._state = self._state
         attributes = state.__dict__
         for name, content in self._dicts:
             if attributes[name] != content:
@@ -183,7 +226,7 @@ class Image:
         for heap, keys, stale in self._heaps:
             if heap.keys != keys:
                 heap.keys[:] = keys
-            if heap.stale:
+            if heap.stale or stale:
                 heap.stale = set(stale) if stale else None
         for job, values in self._jobs:
             (
@@ -228,42 +271,125 @@ class Image:
 
 
 def containers_agree(machine: Machine) -> bool:
-    """Whether every heap, timer and count of the machine is what a recount over jobs and clients gives. O(n log n)."""
+    """Whether every heap, index and count is what the jobs, tubes and clients imply. O(n log n)."""
     state = machine._state
-    by_state: dict[JobState, list[Job]] = {kind: [] for kind in LIVE_STATES}
-    for job in state.jobs.values():
-        by_state[job.state].append(job)
-    waiting = [client for client in state.clients.values() if client.ask]
-    pairs = [
-        (state.delays, [job.key for job in by_state[DELAYED]]),
-        (state.expiries, [job.key for job in by_state[RESERVED]]),
-        (state.wait_deadlines, [c.deadline_at << ID_BITS | c.ask for c in waiting if c.deadline_at is not None]),
-        (state.margins, [min(c.held) >> ID_BITS << ID_BITS | c.ask for c in waiting if c.held.keys]),
-        (
-            state.pause_ends,
-            [t.pause_ends_at << ID_BITS | t.serial for t in state.paused.values() if t.pause_ends_at is not None],
-        ),
-    ]
+    try:
+        implied = _implied_keys(state)
+    except KeyError:
+        return False
+    for heap, keys in zip(_heaps_of(state), implied, strict=True):
+        if not _holds(heap, keys):
+            return False
+    return _jobs_agree(state) and _clients_agree(state) and _tubes_agree(state)
+
+
+def _holds(heap: KeyHeap, keys: list[int]) -> bool:
+    """Whether a heap's live keys are these, and its first key is the lowest of them and live."""
+    inside, stale = heap.keys, heap.stale
+    if not keys:
+        return not inside
+    if not inside or inside[0] != keys[0]:
+        return False
+    if stale:
+        live = [key for key in inside if key not in stale]
+        return sorted(live) == keys and len(inside) == len(live) + len(stale)
+    return inside == keys or sorted(inside) == keys
+
+
+def _jobs_agree(state: State) -> bool:
+    last = 0
+    for job_id, job in state.jobs.items():
+        kind, key = job.state, job.key
+        if job_id <= last or job.id != job_id or key & ID_MASK != job_id or (job.owner is None) is (kind is RESERVED):
+            return False
+        if kind is READY and key >> ID_BITS != job.priority:
+            return False
+        last = job_id
+    return last < state.next_job_id
+
+
+def _clients_agree(state: State) -> bool:
+    for name, client in state.clients.items():
+        ask, held = client.ask, client.held.keys
+        if client.id != name or client.margin != (held[0] >> ID_BITS << ID_BITS | ask if ask and held else 0):
+            return False
+    waiting = _implied_waiting(state)
+    return state.waiting == waiting and (len(waiting) < 2 or list(state.waiting) == list(waiting))
+
+
+def _tubes_agree(state: State) -> bool:
+    urgent = buried = 0
+    paused, matchable = {}, {}
+    uses = [client.uses for client in state.clients.values()]
+    watches = [tube for client in state.clients.values() for tube in client.watches.values()]
+    homes = [job.tube for job in state.jobs.values() if job.state is RESERVED]
+    for name, tube in state.tubes.items():
+        if (tube.name, tube.reserved, tube.using, tube.watching) != (
+            name, homes.count(tube), uses.count(tube), watches.count(tube),
+        ):  # fmt: skip
+            return False
+        if tube.urgent != sum([key >> ID_BITS < URGENT_PRIORITY_LIMIT for key in tube.ready]):
+            return False
+        urgent += tube.urgent
+        buried += len(tube.buried)
+        if tube.pause_ends_at is not None:
+            paused[tube.serial] = tube
+        if tube.matchable:
+            matchable[tube.serial] = tube
+    return (state.urgent, state.buried, state.paused, state.matchable) == (urgent, buried, paused, matchable)
+
+
+def _heaps_of(state: State) -> list[KeyHeap]:
+    """Every heap of a state, in an order that depends on the order of tubes and clients only."""
+    heaps = [state.delays, state.expiries, state.pause_ends, state.wait_deadlines, state.margins]
     for tube in state.tubes.values():
-        pairs += [
-            (tube.ready, [job.key for job in by_state[READY] if job.tube is tube]),
-            (tube.delayed, [job.key for job in by_state[DELAYED] if job.tube is tube]),
-            (tube.buried, [job.key for job in by_state[BURIED] if job.tube is tube]),
-            (tube.waiters, [client.ask for client in waiting if tube in client.waits_on]),
-        ]
-    pairs += [
-        (client.held, [job.key for job in by_state[RESERVED] if job.owner is client])
-        for client in state.clients.values()
-    ]
-    return (
-        all(sorted(heap) == sorted(keys) for heap, keys in pairs)
-        and all(_heads_are_live(heap) for heap, _ in pairs)
-        and state.buried == len(by_state[BURIED])
-        and state.matchable == {tube.serial: tube for tube in state.tubes.values() if tube.matchable}
-        and list(state.waiting.items()) == [(client.ask, client) for client in sorted(waiting, key=attrgetter("ask"))]
-    )
+        heaps += (tube.ready, tube.delayed, tube.buried, tube.waiters)
+    heaps += [client.held for client in state.clients.values()]
+    return heaps
 
 
-def _heads_are_live(heap: KeyHeap) -> bool:
-    """Whether a heap's first key is its lowest, and live."""
-    return not heap.keys or heap.keys[0] == min(heap)
+def _implied_keys(state: State) -> list[list[int]]:
+    """The keys that the jobs, tubes and clients imply for each of `_heaps_of`, sorted. O(n log n).
+
+    Raises `KeyError` when something refers to a tube or a client that is gone, or is in no state.
+    """
+    at_tube = {tube: 5 + 4 * place for place, tube in enumerate(state.tubes.values())}
+    at_client = {client: 5 + 4 * len(at_tube) + place for place, client in enumerate(state.clients.values())}
+    keys: list[list[int]] = [[] for _ in range(5 + 4 * len(at_tube) + len(at_client))]
+    delays, expiries, pause_ends, wait_deadlines, margins, *_ = keys
+    for job in state.jobs.values():
+        kind, key, place = job.state, job.key, at_tube[job.tube]
+        if kind is RESERVED:
+            expiries.append(key)
+            keys[at_client[job.owner]].append(key)  # type: ignore[index]  # None raises
+        else:
+            if kind is DELAYED:
+                delays.append(key)
+            keys[place + _OFFSETS[kind]].append(key)
+    for client, place in at_client.items():
+        ask, held = client.ask, keys[place]
+        if len(held) > 1:
+            held.sort()
+        if ask:
+            if client.deadline_at is not None:
+                wait_deadlines.append(client.deadline_at << ID_BITS | ask)
+            if held:
+                margins.append(held[0] >> ID_BITS << ID_BITS | ask)
+            for tube in client.waits_on:
+                keys[at_tube[tube] + 3].append(ask)
+    for tube in at_tube:
+        if tube.pause_ends_at is not None:
+            pause_ends.append(tube.pause_ends_at << ID_BITS | tube.serial)
+    for each in keys:
+        if len(each) > 1:
+            each.sort()
+    return keys
+
+
+_OFFSETS: Final = {READY: 0, DELAYED: 1, BURIED: 2}
+
+
+def _implied_waiting(state: State) -> dict[int, Client]:
+    """The waiting clients, in order of asking."""
+    asking = {client.ask: client for client in state.clients.values() if client.ask}
+    return asking if len(asking) < 2 else dict(sorted(asking.items()))

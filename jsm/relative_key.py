@@ -76,6 +76,7 @@ class RelativeKeys:
         self._ttr_code = {value: code for code, value in enumerate(ttrs)}
         self._delay_code = {value: code for code, value in enumerate(delays)}
         self._keep_delays = keep_delays
+        self._past_delay = len(delays) - 1  # the longest, so that who takes it for one that still runs is found out
         self._exchange_clients = exchange_clients
         self._keep_ids = keep_ids
         self._stranger = bytes((0,)) if keep_strangers else _IDLE
@@ -158,7 +159,7 @@ class RelativeKeys:
                 self._tube_code[job.tube.name],
                 self._priority_code[job.priority],
                 self._ttr_code[job.ttr_seconds],
-                self._delay_code[job.delay_seconds] if self._keep_delays or kind is DELAYED else 0,
+                self._delay_code[job.delay_seconds] if self._keep_delays or kind is DELAYED else self._past_delay,
                 due,
             )
         )

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jsm.errors import InvariantViolation, JsmError
-from jsm.image import Description, containers_agree
+from jsm.image import COUNTERS, Description, body_of, containers_agree, request_of
 from jsm.machine import Machine
 from jsm.records import TransitionRecord
 from models.calls import Call, plain, run_spec
-from models.invariants import check_state, check_step, new_tally
-from models.picture import Picture, picture_of
+from models.invariants import check_looks, check_state, check_step, new_tally
+from models.named_calls import RELOAD
+from models.picture import Looks, Picture, differences, looks_of, picture_of
 from models.spec import Spec
 from models.spec_world import Answer, Client, Job, Refused, Tube, Wait
 
@@ -50,10 +51,10 @@ class EdgeChecks:
         after = picture_of(self._machine)
         if not containers_agree(self._machine):
             raise EdgeFault("the containers disagree with the jobs")
+        twin = twin_of(self._spec)
         if self._lockstep:
-            twin = twin_of(self._spec)
             try:
-                expected = run_spec(twin, call)
+                expected = None if call.op == RELOAD else run_spec(twin, call)
             except Refused as refused:
                 raise EdgeFault(f"the specification refuses it: {refused.category}") from None
             if plain(answer) != expected:
@@ -64,9 +65,20 @@ class EdgeChecks:
         if self._invariants:
             assert self._before is not None  # a state was entered
             self._hold(lambda before: check_step(before, call, {"ok": answer}, records, after, self.tally))
-            if key not in self._known:  # what holds of one state with a key holds of all
-                self._known.add(key)
-                self._hold(lambda _: check_state(after, self.tally))
+        if key not in self._known:  # what holds of one state with a key holds of all
+            self._known.add(key)
+            self._look(after, twin)
+
+    def _look(self, after: Picture, twin: Spec) -> None:
+        """Check a state that was not met before, and all that can be seen of it."""
+        looks = looks_of(self._machine, after)
+        for what, old, new in differences(after, picture_of(self._machine), apart_from=("commands",)):
+            raise EdgeFault(f"a look has changed {what} from {old!r} to {new!r}")
+        if self._invariants:
+            self._hold(lambda _: check_state(after, self.tally))
+            self._hold(lambda _: check_looks(after, looks, self.tally))
+        if self._lockstep:
+            _compare_looks(looks, twin)
 
     def refused(self, call: Call, error: JsmError, unchanged: Callable[[], bool]) -> None:
         """Check a call that the machine has refused. Raises `EdgeFault`."""
@@ -95,6 +107,8 @@ def spec_of(described: Description) -> Spec:
     spec.clock = described.clock
     spec.next_job_id = described.next_job_id
     spec.total_jobs = described.next_job_id - 1
+    reserves, timeouts, releases, buries, kicks = COUNTERS
+    spec.job_timeouts = timeouts * len(described.jobs)
     totals: dict[str, int] = {}
     for part in described.jobs:
         state = str(part.state)
@@ -102,7 +116,7 @@ def spec_of(described: Description) -> Spec:
         spec.jobs[part.id] = Job(
             part.id,
             part.tube,
-            b"",
+            body_of(part.id),
             part.priority,
             part.delay_seconds,
             part.ttr_seconds,
@@ -111,8 +125,11 @@ def spec_of(described: Description) -> Spec:
             ready_at=part.due if state == "delayed" else 0,
             expires_at=part.due if state == "reserved" else 0,
             reserved_by=part.owner,
-            reserves=int(state in ("reserved", "buried")),
-            buries=int(state == "buried"),
+            reserves=reserves,
+            timeouts=timeouts,
+            releases=releases,
+            buries=buries,
+            kicks=kicks,
             bury_number=part.due if state == "buried" else 0,
         )
         if state == "buried":
@@ -128,8 +145,8 @@ def spec_of(described: Description) -> Spec:
     ]
     spec.clients = {part.id: Client(part.uses, part.watches) for part in described.clients}
     waiting = sorted((part.place, part) for part in described.clients if part.place)
-    spec.waiting = [Wait(part.id, "", part.waits_on, part.deadline_at) for _, part in waiting]
-    spec.owed = [Answer("", client, "matched", job, b"") for client, job in described.owed]
+    spec.waiting = [Wait(part.id, request_of(part.id), part.waits_on, part.deadline_at) for _, part in waiting]
+    spec.owed = [Answer(request_of(client), client, "matched", job, body_of(job)) for client, job in described.owed]
     return spec
 
 
@@ -167,6 +184,23 @@ def _compare(seen: Picture, spec: Spec) -> None:
     waiting = [(w.client_id, w.request_id, w.watched_tubes, w.deadline_at) for w in seen.waiting]
     _equal("waiting", waiting, [tuple(wait) for wait in spec.waiting])
     _equal("owed", [plain(answer) for answer in seen.owed], [tuple(answer) for answer in spec.owed])
+
+
+def _compare_looks(looks: Looks, spec: Spec) -> None:
+    """Raise `EdgeFault` unless the specification answers the same, asked in the same order."""
+    now = spec.clock
+    stats = spec.stats(now)
+    _equal("stats", {key: looks.stats.get(key) for key in stats}, stats)
+    _equal("stats-tube", looks.tubes, {tube.name: spec.stats_tube(now, tube.name) for tube in spec.tubes})
+    _equal("stats-job", looks.jobs, {job: spec.stats_job(now, job) for job in sorted(spec.jobs)})
+    peeks = (spec.peek_ready_job, spec.peek_delayed_job, spec.peek_buried_job)
+    for tube in spec.tubes:
+        for peek, seen in zip(peeks, looks.peeks[tube.name], strict=True):
+            try:
+                expected = peek(tube.name)[:-1]
+            except Refused:
+                expected = None
+            _equal(f"{peek.__name__} of {tube.name}", seen if seen is None else tuple(seen), expected)
 
 
 def _equal(what: str, machine: object, spec: object) -> None:

@@ -11,16 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jsm.errors import JsmError
-from jsm.image import Image, containers_agree, load
+from jsm.image import Image, body_of, containers_agree, load, request_of, restart
 from jsm.relative_key import NOW
 from jsm.states import JobState
 from jsm.transitions import Transition
 from models.check_result import EDGE_CODES, Refusal
 from models.edge_checks import EdgeChecks, EdgeFault
-from models.named_calls import named, unnamed
+from models.named_calls import RELOAD, named, unnamed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jsm.image import Description
     from jsm.machine import Machine
@@ -204,33 +204,34 @@ class Expander:
     def _plan(self, described: Description) -> list[Op]:
         """The calls that the scope makes on a state, which depend on its shape only."""
         may_pass = self._may_pass()
-        shape: Any = (described.next_job_id, len(described.jobs), may_pass)
-        if not self.scope.refusals:
-            shape += (
-                tuple((part.id, part.state, part.owner, part.tube) for part in described.jobs),
-                tuple((part.id, bool(part.place)) for part in described.clients),
-                tuple(described.owed),
-                tuple(name for name, _ in described.tubes),
-            )
+        shape = (
+            described.next_job_id,
+            may_pass,
+            tuple([(part.id, part.state, part.owner, part.tube) for part in described.jobs]),
+            tuple([(part.id, bool(part.place)) for part in described.clients]),
+            tuple(described.owed),
+            tuple([name for name, _ in described.tubes]),
+        )
         plan = self._plans.get(shape)
         if plan is None:
-            plan = self._plans[shape] = [op for op in self.ops if self._is_made(op, described, may_pass)]
+            made = [op for op in self.ops if self._is_made(op, described, may_pass)]
+            plan = self._plans[shape] = list(_without_repetitions(made, described, self.scope))
         return plan
 
-    def _may_pass(self) -> bool:
-        """Whether a second may pass now: always where ticks may be late, else only when nothing is due."""
+    def _may_pass(self) -> tuple[bool, bool]:
+        """Whether a step may pass until a tick, and until another call: everywhere, unless ticks are on time."""
         if self.scope.late:
-            return True
+            return True, True
         due = self.machine.next_tick_at()
-        return due is None or due > self.machine.clock
+        return (True, True) if due is None else (due > NOW, due > NOW + self.scope.step)
 
-    def _is_made(self, op: Op, described: Description, may_pass: bool) -> bool:
+    def _is_made(self, op: Op, described: Description, may_pass: tuple[bool, bool]) -> bool:
         name, scope = op.call.op, self.scope
+        if op.passes and not may_pass[name != "tick"]:
+            return False
         if name == "put":
             put = described.next_job_id - 1
             return len(described.jobs) < scope.jobs if scope.puts is None else put < scope.puts
-        if name == "tick" and op.call.args[0] > NOW and not may_pass:
-            return False
         if op.job > described.next_job_id:
             return False  # one job that doesn't exist stands for all
         return scope.refusals or _is_possible(op, described, scope)
@@ -248,13 +249,21 @@ class Expander:
                 given[name] = jobs[value - 1] if value <= len(jobs) else machine.snapshot().header().next_job_id
             elif name == "client_id":
                 given[name] = clients[self.scope.client_names.index(value)]
+                if "request_id" in given:
+                    given["request_id"] = request_of(given[name])
+            elif name == "body" and value == b"":
+                given[name] = body_of(machine.snapshot().header().next_job_id)
         return unnamed(found.with_args(**given))
 
     def _op(self, code: int, call: Call) -> Op:
         found = named(call)
         given = {} if found is None else found.args
-        run = partial(getattr(self.machine, call.op), *call.args, **call.kwargs)
-        return Op(code, call, run, given.get("job_id", 0), given.get("client_id", ""), given.get("now", NOW) > NOW)
+        if call.op == RELOAD:
+            run = partial(restart, self.machine, partial(self.make_machine, observer=self))
+        else:
+            run = partial(getattr(self.machine, call.op), *call.args, **call.kwargs)
+        passes = type(given.get("now")) is int and given["now"] > NOW
+        return Op(code, call, run, given.get("job_id", 0), given.get("client_id", ""), passes)
 
 
 def _cell(op: Op, described: Description, error: JsmError) -> Refusal:
@@ -266,6 +275,19 @@ def _cell(op: Op, described: Description, error: JsmError) -> Refusal:
         if part is not None and part.owner is not None and op.client:
             by = "owner" if part.owner == op.client else "other"
     return Refusal(state, op.call.op, by, str(error.refusal))
+
+
+def _without_repetitions(ops: Iterable[Op], described: Description, scope: Scope) -> Iterator[Op]:
+    """Calls that are to be refused but once each, whatever priority, delay or deadline they name."""
+    seen = set()
+    for op in ops:
+        name = op.call.op
+        if (op.job or name == "append_reservation") and not _is_possible(op, described, scope):
+            call = (name,) if op.passes else (name, op.job, op.client)  # a step later, one of each operation will do
+            if call in seen:
+                continue
+            seen.add(call)
+        yield op
 
 
 def _is_possible(op: Op, described: Description, scope: Scope) -> bool:
@@ -294,4 +316,4 @@ def _is_possible(op: Op, described: Description, scope: Scope) -> bool:
         if name == "pause_tube":
             return tube in dict(described.tubes)
         return any(part.tube == tube and part.state in (JobState.DELAYED, JobState.BURIED) for part in described.jobs)
-    return name in ("put", "tick") or free
+    return name in ("put", "tick", "reload") or free

@@ -22,11 +22,13 @@ from sys import getsizeof
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from jsm.image import restart
 from jsm.machine import Machine
 from models.calls import Call
 from models.check_result import EDGE_CODES, HOLDS, UNDETERMINED, VIOLATED, Bounds, CheckResult, Coverage
 from models.expander import IN_STATE, Expander, Expansion, Fault
 from models.finding import Counterexample, Finding, find_fault
+from models.named_calls import RELOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -199,26 +201,59 @@ class _Search:
             self.coverage.edge_pairs.update((first, second) for first in firsts for second in seconds)
 
     def _counterexample(self, index: int, fault: Fault) -> Counterexample:
-        """The calls from an empty machine to the fault; the judge of all checks says what it is."""
-        machine = self.make_machine()
-        calls: list[Call] = []
+        """The calls from an empty machine to the fault; the judge of all checks says what it is.
+
+        The fault was seen in a state in which every job has had a long life (`jsm.image.COUNTERS`). If the shortest
+        way to the state doesn't show it, jobs are given a life on the way.
+        """
         way = [] if fault.code == IN_STATE else [fault.code]
         while index:
             way.append(self.codes[index])
             index = self.parents[index]
-        for code in reversed(way):
+        way.reverse()
+        for life in ((), ("delay",), ("delay", "release", "bury")):
+            calls = self._made(way, life)
+            finding = find_fault(calls, make_machine=self.make_machine)
+            if finding is not None:
+                return Counterexample(tuple(calls[: finding.step + 1]), finding)
+        calls = self._made(way, ())
+        text = "The machine agrees with the specification, and its containers with its jobs"
+        return Counterexample(
+            tuple(calls), Finding("explored_edge", "S1", text, "agreement", fault.text, len(calls) - 1)
+        )
+
+    def _made(self, way: Sequence[int], life: tuple[str, ...]) -> list[Call]:
+        """The calls of a way, made on a machine of their own to learn its ids and instants."""
+        machine = self.make_machine()
+        calls: list[Call] = []
+        for code in way:
             made = [self.expander.real(self.expander.ops[code].call, machine)]
+            if life and made[0].op == "put":
+                made = self._life(made[0], life, machine)
             if self.scope.settled:
                 made.append(Call("tick", (machine.clock,)))
             for call in made:
                 with suppress(Exception):
-                    getattr(machine, call.op)(*call.args, **call.kwargs)
+                    if call.op == RELOAD:
+                        restart(machine, self.make_machine)
+                    else:
+                        getattr(machine, call.op)(*call.args, **call.kwargs)
             calls += made
-        finding = find_fault(calls, make_machine=self.make_machine)
-        if finding is None:
-            text = "The machine agrees with the specification, and its containers with its jobs"
-            finding = Finding("explored_edge", "S1", text, "agreement", fault.text, len(calls) - 1)
-        return Counterexample(tuple(calls[: finding.step + 1]), finding)
+        return calls
+
+    def _life(self, put: Call, life: tuple[str, ...], machine: Machine) -> list[Call]:
+        """A put, after which the job is where the put alone would have left it, with a past of its own."""
+        delay, client = max(self.scope.delays), self.scope.client_names[0]
+        job, now, priority = machine.snapshot().header().next_job_id, put.args[0], put.kwargs["priority"]
+        if put.kwargs["delay_seconds"] or not delay:
+            return [put]
+        calls = [Call("put", put.args, {**put.kwargs, "delay_seconds": delay}), Call("kick", (job,))]
+        if "release" in life:
+            calls += [Call("reserve_job", (now, job, client)), Call("release", (job, client))]
+        if "bury" in life:
+            bury = Call("bury", (now, job, client), {"priority": priority})
+            calls += [Call("reserve_job", (now, job, client)), bury, Call("kick", (job,))]
+        return calls
 
     def _bytes(self) -> int:
         """What the known states take: keys, the table and the queue of them, and the way to each."""

@@ -6,6 +6,7 @@ from itertools import combinations, product
 from types import MappingProxyType
 from typing import Any, Final
 
+from jsm.image import request_of
 from jsm.relative_key import NOW, RelativeKeys
 from models.calls import Call
 
@@ -27,8 +28,9 @@ OPERATIONS: Final = (
     "watch_tube",
     "ignore_tube",
     "close_client",
+    "reload",
 )
-"""The operations that change a state; those that only look are made in every state by the lock-step."""
+"""What changes a state, and a restore of the machine from its own snapshot; what only looks is asked in every state."""
 
 _TUBES: Final = ("default", "t", "u", "v")
 _CLIENTS: Final = ("a", "b", "c", "d", "e")
@@ -62,6 +64,7 @@ class Scope:
     keep_delays: bool = True  # states are told apart by a delay that is over
     keep_strangers: bool = True  # a client that was never seen is not one that has nothing
     symmetry: bool = True  # clients are exchangeable
+    ahead: bool = True  # calls that reckon with their instant are also made a step after the last call
 
     def __post_init__(self) -> None:
         for field, least, most in (("jobs", 1, 6), ("clients", 1, len(_CLIENTS)), ("tubes", 1, len(_TUBES))):
@@ -117,6 +120,10 @@ class Scope:
         """
         for name in self.operations:
             yield from _CALLS[name](self)
+        if self.ahead and not self.settled:
+            for name in self.operations:
+                if name in _TIMED:
+                    yield from (_a_step_later(call, self.step) for call in _CALLS[name](self))
         if "tick" in self.operations and self.late:
             yield Call("kick_n", ("default", 0), {"now": NOW + self.step})
 
@@ -166,7 +173,9 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "small": Scope(timeouts=(None,), pauses=(1,), late=False, **_JOBS_ALONE),
         "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
         "tubes": Scope(**_TUBES_ALONE),
-        "promises": Scope(jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, **_JOBS_ALONE),
+        "promises": Scope(
+            jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, ahead=False, **_JOBS_ALONE
+        ),
         "medium": Scope(timeouts=(None, 0, 1), pauses=(1,), **_JOBS_ALONE),
         "large": Scope(jobs=3, ttrs=(1, 2), timeouts=(None, 0, 1, 2), pauses=(0, 1, 2)),
         "spin": Scope(
@@ -209,9 +218,11 @@ def _jobs(scope: Scope) -> range:
 
 def _by_owner(op: str) -> Any:
     def calls(scope: Scope) -> Iterator[Call]:
-        timed = op in ("touch", "reserve_job")
         for job, client in product(_jobs(scope), scope.client_names):
-            yield Call(op, (NOW, job, client)) if timed else Call(op, (job, client))
+            if op == "reserve_job":
+                yield Call(op, (NOW, job, client), {"request_id": request_of(client)})
+            else:
+                yield Call(op, (NOW, job, client)) if op in _TIMED else Call(op, (job, client))
 
     return calls
 
@@ -239,7 +250,8 @@ def _kick_n(scope: Scope) -> Iterator[Call]:
 def _append(scope: Scope) -> Iterator[Call]:
     for client, tubes, timeout in product(scope.client_names, scope.watch_lists, scope.timeouts):
         deadline_at = None if timeout is None else NOW + timeout
-        yield Call("append_reservation", (NOW, client), {"request_id": "", "tubes": tubes, "deadline_at": deadline_at})
+        asked = {"request_id": request_of(client)}
+        yield Call("append_reservation", (NOW, client), {**asked, "tubes": tubes, "deadline_at": deadline_at})
 
 
 def _of_client(op: str) -> Any:
@@ -269,6 +281,10 @@ def _tick(scope: Scope) -> Iterator[Call]:
     yield Call("tick", (NOW + scope.step,))
 
 
+def _reload(_: Scope) -> Iterator[Call]:
+    yield Call("reload")
+
+
 _CALLS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "put": _put,
@@ -288,8 +304,19 @@ _CALLS: Final[Mapping[str, Any]] = MappingProxyType(
         "watch_tube": _of_client_and_tube("watch_tube"),
         "ignore_tube": _of_client_and_tube("ignore_tube"),
         "close_client": _of_client("close_client"),
+        "reload": _reload,
     }
 )
+
+_TIMED: Final = ("put", "release_with", "touch", "reserve_job", "append_reservation", "pause_tube")
+"""The operations that reckon with their instant."""
+
+
+def _a_step_later(call: Call, step: int) -> Call:
+    """The same call, made when a step has passed since the last one."""
+    deadline_at = call.kwargs.get("deadline_at")
+    later = {} if deadline_at is None else {"deadline_at": deadline_at + step}
+    return Call(call.op, (call.args[0] + step, *call.args[1:]), {**call.kwargs, **later})
 
 
 def _counted(count: int, what: str) -> str:
