@@ -248,7 +248,8 @@ class RelativeKeys:
                         owners.get(job_id),
                     )
                 )
-        return Description(NOW, count + 1, tubes, jobs, clients, [(name, job) for _, name, job in sorted(owed)])
+        next_job_id = count + (1 if self._keep_ids else 2)  # somebody had the last id, and is gone
+        return Description(NOW, next_job_id, tubes, jobs, clients, [(name, job) for _, name, job in sorted(owed)])
 
 
 _NOTHING: Final[dict[int, int]] = {}

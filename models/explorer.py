@@ -5,8 +5,9 @@ finite. The machine is put into a state, everything that can be called is called
 put back; new keys join the queue. When the queue is empty, every history of any length has been looked at: what holds
 on every edge holds for all of them.
 
-Sound for the machine as it is between calls. Outside the key, and therefore only as each state is first made from its
-key: the layout of heaps and their stale keys (`tests/test_heap.py` and the random walks have those), counters, ids.
+Sound for the machine as it is between calls. What is outside the key is in one form in each state (`jsm.image.load`):
+counters, bodies, ids (the last one always of a job that is gone), the layout of heaps and their stale keys. What a
+subclass keeps in attributes of its own is as in a new machine.
 
 Source of the symmetry of clients: E. A. Emerson and A. P. Sistla, "Symmetry and model checking", Formal Methods in
 System Design 9 (1996) 105-131.
@@ -16,23 +17,20 @@ from __future__ import annotations
 
 import os
 from array import array
-from contextlib import suppress
 from functools import lru_cache
 from sys import getsizeof
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from jsm.image import restart
 from jsm.machine import Machine
-from models.calls import Call
 from models.check_result import EDGE_CODES, HOLDS, UNDETERMINED, VIOLATED, Bounds, CheckResult, Coverage
 from models.expander import IN_STATE, Expander, Expansion, Fault
-from models.finding import Counterexample, Finding, find_fault
-from models.named_calls import RELOAD
+from models.explorer_way import counterexample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from models.finding import Counterexample
     from models.scope import Scope
 
 _BATCH: Final = 32  # states that a process takes at a time
@@ -93,10 +91,10 @@ class _Search:
     ) -> CheckResult:
         """Explore until nothing is new, a bound is hit, or a call is wrong."""
         began = perf_counter()
-        counterexample, why = None, ""
+        shown, why = None, ""
         self._add(self.expander.root(), 0, 0, 0)
         done = 0
-        while done < len(self.order) and counterexample is None:
+        while done < len(self.order) and shown is None:
             why = self._hit(bounds, done, perf_counter() - began)
             if why:
                 break
@@ -104,13 +102,13 @@ class _Search:
             for expansion in self._expanded(self.order[done:end], processes):
                 fault = self._merge(done, expansion)
                 if fault is not None:
-                    counterexample = self._counterexample(done, fault)
+                    shown = self._counterexample(done, fault)
                     break
                 done += 1
             if progress is not None:
                 progress(done, len(self.order))
         never = tuple(name for name in self.scope.operations if not self.coverage.fired[name])
-        verdict = VIOLATED if counterexample is not None or set(never) - set(allow_unfired) else HOLDS
+        verdict = VIOLATED if shown is not None or set(never) - set(allow_unfired) else HOLDS
         if why:
             verdict = UNDETERMINED
         return CheckResult(
@@ -124,7 +122,7 @@ class _Search:
             bytes_per_state=self._bytes() / len(self.order),
             coverage=self.coverage,
             never_fired=never,
-            counterexample=counterexample,
+            counterexample=shown,
             why=why,
         )
 
@@ -201,59 +199,12 @@ class _Search:
             self.coverage.edge_pairs.update((first, second) for first in firsts for second in seconds)
 
     def _counterexample(self, index: int, fault: Fault) -> Counterexample:
-        """The calls from an empty machine to the fault; the judge of all checks says what it is.
-
-        The fault was seen in a state in which every job has had a long life (`jsm.image.COUNTERS`). If the shortest
-        way to the state doesn't show it, jobs are given a life on the way.
-        """
+        """The calls from an empty machine to the fault."""
         way = [] if fault.code == IN_STATE else [fault.code]
         while index:
             way.append(self.codes[index])
             index = self.parents[index]
-        way.reverse()
-        for life in ((), ("delay",), ("delay", "release", "bury")):
-            calls = self._made(way, life)
-            finding = find_fault(calls, make_machine=self.make_machine)
-            if finding is not None:
-                return Counterexample(tuple(calls[: finding.step + 1]), finding)
-        calls = self._made(way, ())
-        text = "The machine agrees with the specification, and its containers with its jobs"
-        return Counterexample(
-            tuple(calls), Finding("explored_edge", "S1", text, "agreement", fault.text, len(calls) - 1)
-        )
-
-    def _made(self, way: Sequence[int], life: tuple[str, ...]) -> list[Call]:
-        """The calls of a way, made on a machine of their own to learn its ids and instants."""
-        machine = self.make_machine()
-        calls: list[Call] = []
-        for code in way:
-            made = [self.expander.real(self.expander.ops[code].call, machine)]
-            if life and made[0].op == "put":
-                made = self._life(made[0], life, machine)
-            if self.scope.settled:
-                made.append(Call("tick", (machine.clock,)))
-            for call in made:
-                with suppress(Exception):
-                    if call.op == RELOAD:
-                        restart(machine, self.make_machine)
-                    else:
-                        getattr(machine, call.op)(*call.args, **call.kwargs)
-            calls += made
-        return calls
-
-    def _life(self, put: Call, life: tuple[str, ...], machine: Machine) -> list[Call]:
-        """A put, after which the job is where the put alone would have left it, with a past of its own."""
-        delay, client = max(self.scope.delays), self.scope.client_names[0]
-        job, now, priority = machine.snapshot().header().next_job_id, put.args[0], put.kwargs["priority"]
-        if put.kwargs["delay_seconds"] or not delay:
-            return [put]
-        calls = [Call("put", put.args, {**put.kwargs, "delay_seconds": delay}), Call("kick", (job,))]
-        if "release" in life:
-            calls += [Call("reserve_job", (now, job, client)), Call("release", (job, client))]
-        if "bury" in life:
-            bury = Call("bury", (now, job, client), {"priority": priority})
-            calls += [Call("reserve_job", (now, job, client)), bury, Call("kick", (job,))]
-        return calls
+        return counterexample(self.expander, way[::-1], fault.text)
 
     def _bytes(self) -> int:
         """What the known states take: keys, the table and the queue of them, and the way to each."""

@@ -115,8 +115,8 @@ class Scope:
     def calls(self) -> Iterator[Call]:
         """Everything that can be called on a state whose clock is `NOW` and whose jobs are numbered from 1 on.
 
-        A job that doesn't exist stands for all of them: the one after the last. A kick of no job sets the clock and
-        does nothing else: so seconds pass without a tick.
+        Two jobs stand for all that don't exist: one that is gone, and one that never was. A kick of no job sets the
+        clock and does nothing else: so seconds pass without a tick.
         """
         for name in self.operations:
             yield from _CALLS[name](self)
@@ -213,7 +213,7 @@ def _put(scope: Scope) -> Iterator[Call]:
 
 
 def _jobs(scope: Scope) -> range:
-    return range(1, scope.jobs + 2)
+    return range(1, scope.jobs + 3)  # and one that is gone, and one that never was
 
 
 def _by_owner(op: str) -> Any:
