@@ -3,15 +3,14 @@
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    from models.check_result import CheckResult
-    from models.finding import Counterexample
+    from models.check_result import Bounds, CheckResult
     from models.scope import Scope
 
 EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
@@ -75,48 +74,109 @@ def check(
         late=late,
         symmetry=symmetry,
     )
-    for name, value in (("horizon", horizon), ("states", states), ("seconds", seconds)):
+    from models.check_result import Bounds
+
+    request = CheckRequest(
+        worlds=worlds,
+        lockstep=lockstep,
+        invariants=invariants,
+        bounds=Bounds(states=states, depth=horizon, seconds=seconds),
+        allow_unfired=tuple(allow_unfired or ()),
+        promises=_worlds_of_promises(worlds, liveness, is_default=not scope and worlds == _worlds([])),
+        processes=processes,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    _examine(request)
+    raise typer.Exit(_run(request))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What the command line asks for."""
+
+    worlds: "dict[str, Scope]"
+    lockstep: bool
+    invariants: bool
+    bounds: "Bounds"
+    allow_unfired: tuple[str, ...]
+    promises: "dict[str, Scope]"  # the worlds in which lassos are looked for
+    processes: int
+    out: Path | None
+    as_json: bool
+    quiet: bool
+
+
+def _examine(request: CheckRequest) -> None:
+    """Refuse what can't be done before anything is."""
+    bounds, out = request.bounds, request.out
+    for name, value in (("horizon", bounds.depth), ("states", bounds.states), ("seconds", bounds.seconds)):
         if value is not None and value <= 0:
             _refuse(f"--{name} {value}: give a number above 0")
-    if processes < 0:
-        _refuse(f"--processes {processes}: give 0 for one a core, or a number above 0")
+    if request.processes < 0:
+        _refuse(f"--processes {request.processes}: give 0 for one a core, or a number above 0")
     if out is not None and out.exists() and not out.is_dir():
         _refuse(f"--out {out}: is no folder; name one, or one that is to be made")
-    known = {name for world in worlds.values() for name in world.operations}
-    for name in allow_unfired or ():
+    known = {name for world in request.worlds.values() for name in world.operations}
+    for name in request.allow_unfired:
         if name not in known:
             _refuse(f"--allow-unfired {name}: is no operation of the world; one of {', '.join(sorted(known))}")
-    from models.check_result import Bounds
+
+
+def _run(request: CheckRequest) -> int:
+    """Check all worlds up to the first that is violated; the exit code."""
+    from models.check_report import summary, told, told_of_lassos
+
+    documents: list[dict[str, Any]] = []
+    lassos: list[dict[str, Any]] = []
+    code = 0
+    try:
+        for name, world in request.worlds.items():
+            documents.append(told(name, _explored(name, world, request), request.out))
+            _show(documents[-1], request)
+        if not any(document["verdict"] == "violated" for document in documents):
+            for name, world in request.promises.items():
+                lassos.append(told_of_lassos(name, world, request.bounds.states, request.out))
+                _show(lassos[-1], request)
+    except _Violated:
+        pass
+    except KeyboardInterrupt:
+        typer.echo("jsm check: interrupted; what is shown is what was finished", err=True)
+        code = 130
+    except OSError as error:
+        _refuse(f"--out {request.out}: {error.strerror}; name a folder that can be written to")
+    verdicts = [document["verdict"] for document in (*documents, *lassos)] or ["undetermined"]
+    verdict = max(verdicts, key=list(EXIT_CODES).index)
+    if request.as_json and documents:
+        typer.echo(json.dumps(summary(verdict, documents, lassos), indent=2, ensure_ascii=False))
+    return code or EXIT_CODES[verdict]
+
+
+class _Violated(Exception):
+    """A world is violated: nothing more is checked."""
+
+
+def _explored(name: str, world: "Scope", request: CheckRequest) -> "CheckResult":
     from models.explorer import explore
 
-    results: dict[str, CheckResult] = {}
-    documents = []
-    for name, world in worlds.items():
-        result = results[name] = explore(
-            world,
-            lockstep=lockstep,
-            invariants=invariants,
-            bounds=Bounds(states=states, depth=horizon, seconds=seconds),
-            allow_unfired=allow_unfired or (),
-            progress=None if quiet or not sys.stderr.isatty() else _progress(name),
-            processes=processes,
-        )
-        documents.append(_tell(name, result, out, as_json=as_json))
-        if result.verdict == "violated":
-            break
-    verdicts = [result.verdict for result in results.values()]
-    lassos = []
-    if "violated" not in verdicts:
-        for name, world in _worlds_of_promises(
-            worlds, liveness, is_default=not scope and worlds == _worlds([])
-        ).items():
-            document = _tell_liveness(name, world, states, out, as_json=as_json)
-            lassos.append(document)
-            verdicts.append(document["verdict"])
-    verdict = max(verdicts, key=list(EXIT_CODES).index)
-    if as_json:
-        typer.echo(json.dumps(_document(verdict, documents, lassos), indent=2, ensure_ascii=False))
-    raise typer.Exit(EXIT_CODES[verdict])
+    return explore(
+        world,
+        lockstep=request.lockstep,
+        invariants=request.invariants,
+        bounds=request.bounds,
+        allow_unfired=request.allow_unfired,
+        progress=None if request.quiet or not sys.stderr.isatty() else _progress(name),
+        processes=request.processes,
+    )
+
+
+def _show(document: dict[str, Any], request: CheckRequest) -> None:
+    text = document.pop("text")
+    if not request.as_json:
+        typer.echo(text)
+    if document["verdict"] == "violated":
+        raise _Violated
 
 
 def _worlds(names: list[str], **bounds: Any) -> "dict[str, Scope]":
@@ -154,37 +214,6 @@ def _numbers(field: str, text: str | None, *, none: bool = False) -> tuple[int |
     return tuple(values)
 
 
-def _tell(name: str, result: "CheckResult", out: Path | None, *, as_json: bool) -> dict[str, Any]:
-    """Print what came out, write the renderings of a counterexample, and return it all for machines."""
-    shown = result.counterexample
-    document = {"world": name, **result.document(), "counterexample": None}
-    text = [f"{name}: {_headline(result)}"]
-    if shown is not None:
-        document["counterexample"], lines = _shown(shown, out)
-        text += lines
-    if not as_json:
-        typer.echo("\n".join([*text, *_details(result)]))
-    return document
-
-
-def _shown(shown: "Counterexample", out: Path | None) -> tuple[dict[str, Any], list[str]]:
-    """The counterexample made short, for machines and for people; its renderings are written into a folder."""
-    from models.minimise import minimise
-    from models.renderings import FORMS, render, write_counterexample
-
-    with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
-        shown = minimise(shown)
-    renderings = {form: render(shown, form) for form in FORMS}
-    lines = [renderings["steps"]]
-    if out is not None:
-        try:
-            lines += [f"wrote {path}" for path in write_counterexample(out, shown)]
-        except OSError as error:
-            _refuse(f"--out {out}: {error.strerror}; name a folder that can be written to")
-    calls = [str(call) for call in shown.calls]
-    return {"finding": shown.finding._asdict(), "calls": calls, "loop_start": shown.loop_start, **renderings}, lines
-
-
 def _worlds_of_promises(worlds: "dict[str, Scope]", asked: bool | None, *, is_default: bool) -> "dict[str, Scope]":
     """The worlds in which lassos are looked for."""
     from models.scope import SCOPES
@@ -192,97 +221,6 @@ def _worlds_of_promises(worlds: "dict[str, Scope]", asked: bool | None, *, is_de
     if asked:
         return {name: world.but(refusals=False) for name, world in worlds.items()}
     return {"promises": SCOPES["promises"]} if asked is None and is_default else {}
-
-
-def _tell_liveness(name: str, world: "Scope", states: int | None, out: Path | None, *, as_json: bool) -> dict[str, Any]:
-    """Look for lassos in a world, print what came out, and return it for machines."""
-    from models.liveness import check_liveness
-
-    result = check_liveness(world, states_max=states)
-    bounds, size = world.text(), f"{result.states:,} states, {result.transitions:,} transitions, no symmetry"
-    headline = f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
-    if result.verdict == "holds":
-        headline = f"holds: in every history that goes on with ticks, with {bounds}, what must happen happens ({size})"
-    document = {"world": name, **result.document(), "counterexample": None}
-    if result.counterexample is not None:
-        headline = f"violated: {result.counterexample.finding.name} after {size}; world: {bounds}"
-    text = [f"{name}: {headline}"]
-    if result.counterexample is not None:
-        document["counterexample"], lines = _shown(result.counterexample, out)
-        text += lines
-    else:
-        text.append(f"promises: {', '.join(f'{key} ({count:,})' for key, count in result.document()['open'].items())}")
-    if not as_json:
-        typer.echo("\n".join(text))
-    return document
-
-
-def _document(verdict: str, worlds: list[dict[str, Any]], lassos: list[dict[str, Any]]) -> dict[str, Any]:
-    """One document for all worlds: sums, the largest depth, the first counterexample; coverage is that of all."""
-    seconds = sum(world["seconds"] for world in worlds)
-    states = sum(world["states"] for world in worlds)
-    coverages = [world["coverage"] for world in worlds]
-    edges = {name: sum(each["edges"][name] for each in coverages) for name in coverages[0]["edges"]}
-    missing = [
-        n for n in coverages[0]["edge_pairs"]["missing"] if all(n in c["edge_pairs"]["missing"] for c in coverages)
-    ]
-    pairs = coverages[0]["edge_pairs"]["all"]
-    refusals: dict[tuple[str, ...], int] = {}
-    for cell in (cell for each in coverages for cell in each["refusals"]):
-        name = tuple(value for field, value in cell.items() if field != "count")
-        refusals[name] = refusals.get(name, 0) + cell["count"]
-    return {
-        "verdict": verdict,
-        "states": states,
-        "transitions": sum(world["transitions"] for world in worlds),
-        "depth": max(world["depth"] for world in worlds),
-        "states_per_second": round(states / seconds, 1) if seconds else 0.0,
-        "bytes_per_state": max(world["bytes_per_state"] for world in worlds),
-        "coverage": {
-            "edges": edges,
-            "edge_pairs": {"met": pairs - len(missing), "all": pairs, "missing": missing},
-            "refusals": [
-                {**dict(zip(("state", "op", "by", "kind"), name, strict=True)), "count": count}
-                for name, count in sorted(refusals.items())
-            ],
-        },
-        "counterexample": next((w["counterexample"] for w in (*worlds, *lassos) if w["counterexample"]), None),
-        "worlds": worlds,
-        "liveness": lassos,
-    }
-
-
-def _headline(result: "CheckResult") -> str:
-    """What has been proved, in a line."""
-    bounds = result.scope.text()
-    size = f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
-    if result.verdict == "holds":
-        return f"holds: every history of any length with {bounds} keeps the protocol ({size})"
-    if result.verdict == "undetermined":
-        return f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
-    if result.counterexample is None:
-        return f"violated: never accepted in {size}: {', '.join(result.never_fired)}; world: {bounds}"
-    return f"violated: {result.counterexample.finding.name} after {size}; world: {bounds}"
-
-
-def _details(result: "CheckResult") -> list[str]:
-    coverage = result.coverage.document()
-    edges = coverage["edges"]
-    met = sum(1 for count in edges.values() if count)
-    lines = [
-        f"calls:    {result.transitions:,} accepted, {result.refused:,} refused, each checked",
-        f"speed:    {result.seconds:.1f} s, {result.states_per_second:,.0f} states/s, "
-        f"{result.bytes_per_state:.0f} bytes a state",
-    ]
-    if met:
-        lines.append(
-            f"coverage: {met} of {len(edges)} edges, "
-            f"{coverage['edge_pairs']['met']} of {coverage['edge_pairs']['all']} edge pairs, "
-            f"{len(coverage['refusals'])} kinds of refusals"
-        )
-    if result.never_fired:
-        lines.append(f"never accepted: {', '.join(result.never_fired)}")
-    return lines
 
 
 def _progress(name: str) -> Callable[[int, int], None]:

@@ -1,0 +1,127 @@
+"""What `jsm check` says of an exploration: to people in lines, to machines in documents."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from models.check_result import CheckResult
+from models.finding import Counterexample
+from models.liveness import check_liveness
+from models.minimise import minimise
+from models.renderings import FORMS, render, write_counterexample
+from models.scope import Scope
+
+
+def told(name: str, result: CheckResult, out: Path | None) -> dict[str, Any]:
+    """What came out of a world for machines, with its `text` for people; a counterexample is written into `out`.
+
+    Raises `OSError` when the folder can't be written.
+    """
+    shown = result.counterexample
+    document = {"world": name, **result.document(), "counterexample": None}
+    text = [f"{name}: {_headline(result)}"]
+    if shown is not None:
+        document["counterexample"], lines = _shown(shown, out)
+        text += lines
+    document["text"] = "\n".join([*text, *_details(result)])
+    return document
+
+
+def _shown(shown: Counterexample, out: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """The counterexample made short, for machines and for people; its renderings are written into a folder."""
+    with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
+        shown = minimise(shown)
+    renderings = {form: render(shown, form) for form in FORMS}
+    lines = [renderings["steps"]]
+    if out is not None:
+        lines += [f"wrote {path}" for path in write_counterexample(out, shown)]
+    calls = [str(call) for call in shown.calls]
+    return {"finding": shown.finding._asdict(), "calls": calls, "loop_start": shown.loop_start, **renderings}, lines
+
+
+def told_of_lassos(name: str, world: Scope, states: int | None, out: Path | None) -> dict[str, Any]:
+    """Look for lassos in a world; what came out, as `told`."""
+    result = check_liveness(world, states_max=states)
+    bounds, size = world.text(), f"{result.states:,} states, {result.transitions:,} transitions, no symmetry"
+    headline = f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
+    if result.verdict == "holds":
+        headline = f"holds: in every history that goes on with ticks, with {bounds}, what must happen happens ({size})"
+    document = {"world": name, **result.document(), "counterexample": None}
+    if result.counterexample is not None:
+        headline = f"violated: {result.counterexample.finding.name} after {size}; world: {bounds}"
+    text = [f"{name}: {headline}"]
+    if result.counterexample is not None:
+        document["counterexample"], lines = _shown(result.counterexample, out)
+        text += lines
+    else:
+        text.append(f"promises: {', '.join(f'{key} ({count:,})' for key, count in result.document()['open'].items())}")
+    document["text"] = "\n".join(text)
+    return document
+
+
+def summary(verdict: str, worlds: list[dict[str, Any]], lassos: list[dict[str, Any]]) -> dict[str, Any]:
+    """One document for all worlds: sums, the largest depth, the first counterexample; coverage is that of all."""
+    seconds = sum(world["seconds"] for world in worlds)
+    states = sum(world["states"] for world in worlds)
+    coverages = [world["coverage"] for world in worlds]
+    edges = {name: sum(each["edges"][name] for each in coverages) for name in coverages[0]["edges"]}
+    missing = [
+        n for n in coverages[0]["edge_pairs"]["missing"] if all(n in c["edge_pairs"]["missing"] for c in coverages)
+    ]
+    pairs = coverages[0]["edge_pairs"]["all"]
+    refusals: dict[tuple[str, ...], int] = {}
+    for cell in (cell for each in coverages for cell in each["refusals"]):
+        name = tuple(value for field, value in cell.items() if field != "count")
+        refusals[name] = refusals.get(name, 0) + cell["count"]
+    return {
+        "verdict": verdict,
+        "states": states,
+        "transitions": sum(world["transitions"] for world in worlds),
+        "depth": max(world["depth"] for world in worlds),
+        "states_per_second": round(states / seconds, 1) if seconds else 0.0,
+        "bytes_per_state": max(world["bytes_per_state"] for world in worlds),
+        "coverage": {
+            "edges": edges,
+            "edge_pairs": {"met": pairs - len(missing), "all": pairs, "missing": missing},
+            "refusals": [
+                {**dict(zip(("state", "op", "by", "kind"), name, strict=True)), "count": count}
+                for name, count in sorted(refusals.items())
+            ],
+        },
+        "counterexample": next((w["counterexample"] for w in (*worlds, *lassos) if w["counterexample"]), None),
+        "worlds": worlds,
+        "liveness": lassos,
+    }
+
+
+def _headline(result: CheckResult) -> str:
+    """What has been proved, in a line."""
+    bounds = result.scope.text()
+    size = f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
+    if result.verdict == "holds":
+        return f"holds: every history of any length with {bounds} keeps the protocol ({size})"
+    if result.verdict == "undetermined":
+        return f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
+    if result.counterexample is None:
+        return f"violated: never accepted in {size}: {', '.join(result.never_fired)}; world: {bounds}"
+    return f"violated: {result.counterexample.finding.name} after {size}; world: {bounds}"
+
+
+def _details(result: CheckResult) -> list[str]:
+    coverage = result.coverage.document()
+    edges = coverage["edges"]
+    met = sum(1 for count in edges.values() if count)
+    lines = [
+        f"calls:    {result.transitions:,} accepted, {result.refused:,} refused, each checked",
+        f"speed:    {result.seconds:.1f} s, {result.states_per_second:,.0f} states/s, "
+        f"{result.bytes_per_state:.0f} bytes a state",
+    ]
+    if met:
+        lines.append(
+            f"coverage: {met} of {len(edges)} edges, "
+            f"{coverage['edge_pairs']['met']} of {coverage['edge_pairs']['all']} edge pairs, "
+            f"{len(coverage['refusals'])} kinds of refusals"
+        )
+    if result.never_fired:
+        lines.append(f"never accepted: {', '.join(result.never_fired)}")
+    return lines
