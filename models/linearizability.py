@@ -129,14 +129,18 @@ def check_history(
     switches = {"any_waiter": "KB-12" in deviations, "one_by_one": "one-by-one" in deviations}
     searches = [Search(part, limits, **switches) for part in parts]
     attempt = _search(searches, max_states)
+    states = attempt.states
+    if attempt.verdict == REJECTED and any(step.optional for step in steps):  # was something put off too long?
+        attempt = _search(searches, max_states - states, patient=True)
+        states += attempt.states
     events = schedule_of(steps, attempt.paths) if attempt.verdict == ACCEPTED else None
     if attempt.verdict != ACCEPTED or events is not None:
-        return _result(history, parts, attempt, events, max_states)
+        return _result(history, parts, attempt._replace(states=states), events, max_states)
     # The instants of that order don't fit together: look for one whose instants do.
     whole = [Search(whole_part(steps, names), limits, **switches)]
-    states = attempt.states
-    for group, memo in ((searches, True), (whole, True), (whole, False)):
-        attempt = _search([search.again() for search in group], max_states - states, timed=True, memo=memo)
+    ways = ((searches, True, False), (searches, True, True), (whole, True, False), (whole, False, True))
+    for group, memo, patient in ways:
+        attempt = _search(group, max_states - states, timed=True, memo=memo, patient=patient)
         states += attempt.states
         if attempt.verdict == ACCEPTED:
             events = schedule_of(steps, attempt.paths)
@@ -145,21 +149,24 @@ def check_history(
     return _result(history, parts, attempt._replace(states=states), events, max_states)
 
 
-def _search(searches: Sequence[Search], max_states: int, *, timed: bool = False, memo: bool = True) -> _Attempt:
+def _search(
+    group: Sequence[Search], max_states: int, *, timed: bool = False, memo: bool = True, patient: bool = False
+) -> _Attempt:
     """Search all parts; a rejected one decides, an unknown one only if no other is rejected."""
     states = 0
     verdict = ACCEPTED
     paths = []
-    for search in searches:
+    for fresh in group:
+        search = fresh.again()
         if timed:
             search.keep_time(Instants())
-        found = search.run(max_states - states, memo=memo)
+        found = search.run(max_states - states, memo=memo, patient=patient)
         states += found.states
         if found.verdict == REJECTED:
-            return _Attempt(REJECTED, states, [(search.again(), found.path)])
+            return _Attempt(REJECTED, states, [(fresh.again(), found.path)])
         if found.verdict == UNKNOWN:
             verdict = UNKNOWN
-        paths.append((search.again(), found.path))
+        paths.append((fresh.again(), found.path))
     return _Attempt(verdict, states, paths)
 
 

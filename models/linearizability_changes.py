@@ -5,7 +5,7 @@ placed before: so orders that differ only in what doesn't matter to each other l
 than what is known; `models.linearizability_instants` makes it good.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from models.linearizability_steps import ID_STEP, NEVER, Part, Step
@@ -26,10 +26,11 @@ from models.linearizability_world import (
 )
 
 Way = tuple[int, ...] | int | None
-"""How a step of several outcomes is placed: the jobs that a kick_n kicks, the job that a put or a reserve is about."""
+"""How a step of several outcomes is placed.
 
-BEGIN: Final = (-1,)
-"""The way of a reserve that only begins to wait."""
+The jobs that a kick_n kicks; the steps whose waits begin before one that times out; the job that a put or a reserve of
+unknown outcome is about.
+"""
 
 
 IN_TICK: Final = 1
@@ -64,7 +65,7 @@ class Changes:
         if step.kind == "timeout" and step.blocking:
             wait = world.waits[step.client]
             world.advance(max(step.call, wait.low + (step.timeout or 0) - self.limits.earliness))
-            world.set_wait(step.client, None)
+            self._end_wait(step.client)
             return
         if step.kind == "warned":
             world.advance(max(step.call, world.margin(step.client)[0]))
@@ -72,10 +73,8 @@ class Changes:
         world.advance(step.call, in_tick=IN_BURST if step.kind == "reserve" and world.in_tick == IN_BURST else 0)
         if step.expect is not None and step.kind != "begin":
             return
-        if step.kind == "begin" or way == BEGIN:
-            low, high = self._bounds(step, 0)
-            world.set_wait(step.client, WaitAt(world.asks, step.number, low, high))
-            self._count(asks=1)
+        if step.kind == "begin":
+            self._begin(step, [self.part.by_number[each] for each in way] if isinstance(way, tuple) else [])
             return
         change = _CHANGES.get(step.kind)
         if change is not None:
@@ -99,7 +98,7 @@ class Changes:
             wait = world.waits[key]
             timeout = self.part.by_number[wait.step].timeout
             low = min(world.margin(key)[0], NEVER if timeout is None else wait.low + timeout - self.limits.earliness)
-            world.set_wait(key, None)
+            self._end_wait(key)
         world.advance(low, in_tick=0 if self.pair() is None else IN_TICK)
 
     def _fired(self, timer: PauseAt) -> tuple[int, int]:
@@ -133,14 +132,31 @@ class Changes:
             high, length = job.high, job.mark if job.state == DELAYED else job.ttr
         return high + length + self.limits.lateness
 
-    def _count(self, *, asks: int = 0, burials: int = 0, last_job: int | None = None) -> None:
+    def _begin(self, step: Step, before: Sequence[Step]) -> None:
+        """Begin waits: even numbers of the order are shared by clients that will get a job, odd ones by the others."""
+        world = self.world
+        order = world.asks + world.asks % 2 if before else world.asks
+        for other in before:
+            world.advance(other.call)
+            world.set_wait(other.client, WaitAt(order, other.number, *self._bounds(other, 0)))
+        order += 1 - order % 2
+        world.set_wait(step.client, WaitAt(order, step.number, *self._bounds(step, 0)))
+        self._count(asks=order)
+
+    def _end_wait(self, client: int) -> None:
+        """End a wait; the order of asking starts anew when nobody waits."""
+        self.world.set_wait(client, None)
+        if not self.world.waits:
+            self._count(asks=0)
+
+    def _count(self, *, asks: int | None = None, burials: int = 0, last_job: int | None = None) -> None:
         world = self.world
         world.set_counters(
             now=world.now,
             last_job=world.last_job if last_job is None else last_job,
             burials=world.burials + burials,
-            asks=world.asks + asks,
-            in_tick=0,
+            asks=world.asks if asks is None else asks,
+            in_tick=world.in_tick,
         )
 
     def _put(self, step: Step, way: Way) -> None:
@@ -158,7 +174,7 @@ class Changes:
         job = world.jobs[key]
         wait = world.waits.get(step.client)
         if wait is not None and wait.step == step.number:
-            world.set_wait(step.client, None)
+            self._end_wait(step.client)
         low, high = self._bounds(step, job.low)
         world.set_job(key, job._replace(state=RESERVED, low=low, high=high, mark=step.client))
 
@@ -200,7 +216,7 @@ class Changes:
     def _close(self, step: Step, way: Way) -> None:
         world = self.world
         if step.client in world.waits:
-            world.set_wait(step.client, None)
+            self._end_wait(step.client)
         for key in sorted(world.held.get(step.client, ())):
             job = world.jobs[key]
             low, high = self._bounds(step, job.low)

@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from models.linearizability_changes import BEGIN, Changes
 from models.linearizability_steps import NEVER
 from models.linearizability_world import DELAYED, JOB_TIMER, PAUSE_TIMER, RESERVED, JobAt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.linearizability_changes import Changes
     from models.linearizability_search import Move
+    from models.linearizability_steps import Step
 
 PUSHES_MAX: Final = 100_000
 """How many instants one new event may push; a system that needs more counts as impossible."""
@@ -116,7 +117,7 @@ class Timing:
         if step is None:
             event = instants.add(0, move.limit)
         else:
-            event = instants.add(step.call, move.limit if move.way == BEGIN else min(step.end, move.limit))
+            event = instants.add(max(each.call for each in self._waits(move)), min(step.end, move.limit))
         fits = instants.least[event] <= instants.greatest[event]
         if last >= 0:
             fits = fits and instants.after(event, last)
@@ -168,11 +169,11 @@ class Timing:
         """What a step requires of the timers that run before it."""
         step, world, instants = move.step, self.changes.world, self.instants
         assert step is not None
-        held = world.held.get(step.client, {})
-        if step.kind in ("begin", "timeout") or move.way == BEGIN:  # no warning was due
+        if step.kind in ("begin", "timeout"):  # no warning was due
             return all(
                 instants.within(event, self.set_at[0, key], world.jobs[key].ttr - self.limits.second - 1)
-                for key in held
+                for each in self._waits(move)
+                for key in world.held.get(each.client, ())
             )
         if step.kind == "warned":
             return self._warn(event, step.client)
@@ -181,6 +182,12 @@ class Timing:
         if step.kind == "kick_n" and isinstance(move.way, tuple) and not world.buried.get(step.tube):
             return self._order_delays(step.tube, move.way)
         return True
+
+    def _waits(self, move: Move) -> list[Step]:
+        """The move's step, and those that begin to wait before it."""
+        assert move.step is not None
+        others = move.way if move.step.kind == "begin" and isinstance(move.way, tuple) else ()
+        return [move.step, *(self.changes.part.by_number[each] for each in others)]
 
     def _warn(self, event: int, client: int) -> bool:
         """Require that a job of the client expires within a second: the one that may expire first."""
@@ -217,12 +224,17 @@ class Timing:
 
     def _end_wait(self, move: Move, event: int, client: int, begun: int) -> bool:
         """Tie the end of a wait to its begin."""
-        step = move.step
+        step, late = move.step, self.limits.lateness
         if step is not None:
-            if step.kind != "timeout" or step.timeout is None:
-                return True
-            fits = self.instants.after(event, begun, step.timeout - self.limits.earliness)
-            return fits and self.instants.within(event, begun, step.timeout + self.limits.lateness)
+            fits = step.timeout is None or self.instants.within(event, begun, step.timeout + late)
+            if step.kind == "timeout" and step.timeout is not None:
+                return fits and self.instants.after(event, begun, step.timeout - self.limits.earliness)
+            jobs = self.changes.world.jobs
+            return fits and all(
+                self.instants.within(event, self.set_at[0, key], jobs[key].ttr - self.limits.second + late)
+                for key in self.changes.world.held.get(client, ())
+                if key != move.way
+            )
         return not self.changes.world.held.get(client) or self._warn(event, client)
 
     def latest_of(self, kind: int, key: int) -> int:

@@ -7,16 +7,20 @@ A step comes with `limit`, the first instant at which something that is not plac
 placed next happens at it at the latest.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
-from models.linearizability_changes import BEGIN, IN_BURST, Changes, Way
+from models.linearizability_changes import IN_BURST, Changes, Way
 from models.linearizability_steps import ID_STEP, NEVER, NO_BODY, Part, Step
 from models.linearizability_world import BURIED, DELAYED, READY, RESERVED, JobAt, Limits
 
 ONE_WAY: Final[Sequence[Way]] = (None,)
+NOBODY_BEFORE: Final[Sequence[Way]] = ((),)
+YIELDING_MAX: Final = 9
+"""The most clients of which any set is tried to have waited longer than one that timed out."""
+
 WAYS_MAX: Final = 64
 """The most sets of jobs that a kick_n is tried with, where the order of delays is not known."""
 
@@ -28,21 +32,20 @@ class Rules(Changes):
         super().__init__(part, limits, one_by_one=one_by_one)
         self.any_waiter = any_waiter
         self.left = {job: dict.fromkeys(users) for job, users in part.users.items()}  # still to be placed
-        self.puts_placed = 0
-        self.puts = sorted((s for s in part.steps if s.kind == "put" and s.job), key=lambda step: step.job)
-        self.ranks = {step.number: place for place, step in enumerate(self.puts)}
         self.cut_short = False  # whether some ways were left out, so that "no way" proves nothing
 
     # ------------------------------------------------------------------ may it be placed?
 
-    def ways(self, step: Step, limit: int) -> Sequence[Way] | str:
-        """How the step can be placed now; a text says why it can't."""
+    def ways(self, step: Step, limit: int, others: Sequence[Step] = ()) -> Sequence[Way] | str:
+        """How the step can be placed now; a text says why it can't. `others` are the steps that are open too."""
         world = self.world
         start = max(world.now, step.call)
         if start > limit:
             return f"it can't have happened before {start}, and something else had returned at {limit}"
         if world.latest and world.latest[0][0] < start:
             return f"{self.timer_text(*world.latest[0])} first"
+        if step.kind == "begin":
+            return self._begin_ways(step, start, others)
         return _WAYS[step.kind](self, step, limit, start)
 
     def hand_out(self, step: Step, limit: int, best: tuple[int, int]) -> Sequence[Way] | str:
@@ -61,14 +64,23 @@ class Rules(Changes):
         if not self.any_waiter:
             waits = [wait for wait in world.waits.values() if job.tube in self._step(wait.step).tubes]
             first = min(waits, key=lambda wait: wait.order)
-            if first.step != step.number:
-                return f"{self._name(self._step(first.step))} has waited longer for {self.job_text(key)}"
+            own = world.waits.get(step.client)
+            if own is None or own.step != step.number or own.order > first.order:
+                return f"{self._name(self._step(first.step))} has waited longer for {self.job_name(key)}"
         start = max(world.now, step.call)
         if start > limit:
             return "it was not called yet"
         if world.latest and world.latest[0][0] < start:
             return f"{self.timer_text(*world.latest[0])} first"
+        if step.client in world.waits and start > self._answered_by(step):
+            return f"its wait must have been answered otherwise by {self._answered_by(step)}"
         return self._body(step, job) or (key,)
+
+    def _answered_by(self, step: Step) -> int:
+        """The instant by which the wait of a client has been answered by a timeout or a warning."""
+        wait = self.world.waits[step.client]
+        up = NEVER if step.timeout is None else wait.high + step.timeout
+        return min(up, self.world.margin(step.client)[1]) + self.limits.lateness
 
     def _is_awaited(self, tube: int) -> bool:
         return tube not in self.world.pauses and any(
@@ -77,17 +89,22 @@ class Rules(Changes):
 
     def _put_ways(self, step: Step, limit: int, start: int) -> Sequence[Way] | str:
         world = self.world
+        following = self.next_id()
         if step.job:
-            place = self.ranks[step.number]
-            if place != self.puts_placed:
-                return f"job {self.puts[self.puts_placed].job // ID_STEP} has to be put before, as ids grow"
             if step.job <= world.last_job:
                 return f"its id is not above {world.last_job // ID_STEP}, the last one that was given"
+            if step.job != following:
+                return f"{self.job_name(following)} has to be put before, as ids grow"
             return ONE_WAY
-        upper = self.puts[self.puts_placed].job if self.puts_placed < len(self.puts) else NEVER
-        found: list[Way] = [key for key in step.orphans if world.last_job < key < upper]
-        found.append(world.last_job + 1)  # an id that nobody saw
-        return found
+        if following in step.orphans:
+            return (following, world.last_job + 1)
+        return (world.last_job + 1,)  # an id that nobody saw
+
+    def next_id(self) -> int:
+        """Key of the next job of those whose ids somebody saw."""
+        ids = self.part.ids
+        place = bisect_right(ids, self.world.last_job)
+        return ids[place] if place < len(ids) else NEVER
 
     def _reserve_ways(self, step: Step, limit: int, start: int) -> Sequence[Way] | str:
         world = self.world
@@ -96,10 +113,7 @@ class Rules(Changes):
                 return "it waits, and no job that it could have is ready"
             return "the client waits already"
         best = world.best(step.tubes)
-        begin = step.yields and not self.any_waiter and best is None and world.margin(step.client)[1] > start
         if best is None:
-            if begin:
-                return (BEGIN,)
             return self._not_ready(step) if step.job else "no job is ready that it could have"
         if not step.job:
             return (best[1],)
@@ -126,8 +140,33 @@ class Rules(Changes):
             return f"{self.job_text(step.job)}, but its tube {self.part.tubes[job.tube]!r} is paused"
         return self.job_text(step.job)
 
-    def _begin_ways(self, step: Step, limit: int, start: int) -> Sequence[Way] | str:
-        return self._idle(step, start) or ONE_WAY
+    def _begin_ways(self, step: Step, start: int, others: Sequence[Step]) -> Sequence[Way] | str:
+        """A wait begins, after those of some others that will get a job: whoever may be served before it has to.
+
+        When exactly a wait of those began matters only in that. So nothing is lost by beginning them here, and among
+        each other without order: the order in which they are served is one in which they may have begun.
+        """
+        why_not = self._idle(step, start)
+        if why_not is not None:
+            return why_not
+        if self.any_waiter:
+            return NOBODY_BEFORE
+        world = self.world
+        watched = set(step.tubes)
+        latest = world.latest[0][0] if world.latest else NEVER
+        may = [
+            other.number
+            for other in others
+            if other.yields
+            and not watched.isdisjoint(other.tubes)
+            and other.client not in world.waits
+            and other.call <= latest
+            and self._idle(other, max(start, other.call)) is None
+        ]
+        if len(may) > YIELDING_MAX:
+            self.cut_short = True
+            return [tuple(may[:count]) for count in range(len(may), -1, -1)]
+        return [each for count in range(len(may), -1, -1) for each in combinations(may, count)]
 
     def _timeout_ways(self, step: Step, limit: int, start: int) -> Sequence[Way] | str:
         world, limits = self.world, self.limits
@@ -305,7 +344,6 @@ def _refusal_of(step: Step, job: JobAt | None) -> str | None:
 _WAYS: Final[Mapping[str, Callable[[Rules, Step, int, int], Sequence[Way] | str]]] = {
     "put": Rules._put_ways,
     "reserve": Rules._reserve_ways,
-    "begin": Rules._begin_ways,
     "timeout": Rules._timeout_ways,
     "warned": Rules._warned_ways,
     "reserve_job": Rules._job_ways,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.histories import Operation
-from models.linearizability_changes import BEGIN
 from models.linearizability_instants import Instants
 from models.linearizability_search import Move, Search
 from models.linearizability_steps import Step, put_order
@@ -35,7 +34,7 @@ def schedule_of(steps: Sequence[Step], paths: Sequence[tuple[Search, Sequence[Mo
             event = len(instants)
             if event > first:
                 follows.append((event, event - 1))
-            if move.step is not None and move.way != BEGIN:
+            if move.step is not None:
                 placed[move.step.number] = event
             if not search.do(move):
                 return None
@@ -76,5 +75,5 @@ def _words(search: Search, move: Move) -> tuple[str, Operation | None]:
     """What a move is, in a few words."""
     if move.step is None:
         return search.rules.fire_text(move.kind, move.key), None
-    begins = move.way == BEGIN or move.step.kind == "begin"
+    begins = move.step.kind == "begin"
     return "begins to wait" if begins else move.step.operation.op, move.step.operation

@@ -13,11 +13,12 @@ concerns.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from models.linearizability_changes import BEGIN, IN_TICK, Way
+from models.linearizability_changes import IN_TICK, Way
 from models.linearizability_instants import Instants, Timing
+from models.linearizability_needs import Needs
 from models.linearizability_rules import Rules
 from models.linearizability_steps import NEVER, Part, Step
-from models.linearizability_world import DELAYED, JOB_TIMER, PAUSE_TIMER, RESERVED, WAIT_TIMER, Limits
+from models.linearizability_world import PAUSE_TIMER, RESERVED, WAIT_TIMER, Limits
 
 ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"
@@ -56,6 +57,7 @@ class Search:
         self._code = 0
         self.required = sum(not step.optional for step in part.steps)
         self._timing: Timing | None = None
+        self._eager = self._patient = False
 
     def again(self) -> "Search":
         """A fresh search of the same, with nothing placed."""
@@ -72,12 +74,14 @@ class Search:
 
     # ------------------------------------------------------------------ the search
 
-    def run(self, max_states: int, *, memo: bool = True) -> SearchResult:
+    def run(self, max_states: int, *, memo: bool = True, patient: bool = False) -> SearchResult:
         """Search until a linearization is found, or none is left, or so many states were seen.
 
-        With `keep_time` nodes with the same bounds of instants count as the same, so that being rejected proves
-        nothing; it does without the memo.
+        Being rejected proves something only if it was `patient`, or nothing is optional; and with `keep_time` only
+        without the memo, since nodes with the same bounds of instants count as the same there.
         """
+        self._eager = not memo
+        self._patient = patient
         path: list[Move] = []
         marks: list[int] = []
         frames = [self.moves()]
@@ -158,7 +162,7 @@ class Search:
     def _ended(self, move: Move) -> Step | None:
         """The step that the move ends, seen from the world before it."""
         if move.step is not None:
-            return None if move.way == BEGIN else move.step
+            return move.step
         return self.part.by_number[self.rules.world.waits[move.key].step] if move.kind == WAIT_TIMER else None
 
     def _count(self, step: Step, by: int) -> None:
@@ -170,8 +174,6 @@ class Search:
                 del self.rules.left[step.job][step]
             else:
                 self.rules.left[step.job][step] = None
-            if step.kind == "put":
-                self.rules.puts_placed += by
 
     # ------------------------------------------------------------------ moves
 
@@ -201,7 +203,7 @@ class Search:
 
     def moves(self) -> Iterator[Move]:
         """What can be done next. Lazy: between two steps of the iterator the state must be the same again."""
-        rules, world = self.rules, self.rules.world
+        rules, world, patient = self.rules, self.rules.world, self._patient
         steps, limit = self.open_steps()
         pair = rules.pair() if world.waits else None
         if pair is not None:
@@ -220,17 +222,20 @@ class Search:
                     yield Move(step, ways[0], limit)
                     return
         fired: set[tuple[int, int]] = set()
+        needs = Needs(rules, steps, limit, self._latest_of, patient=self._patient)
         for step in steps:
-            ways = rules.ways(step, limit)
+            if step.optional and step.number not in needs.optional:
+                continue  # it can wait
+            ways = rules.ways(step, limit, steps)
             if not isinstance(ways, str):
                 for way in ways:
                     yield Move(step, way, limit)
                 continue
             # What returned first is served first, with whatever has to happen for it: that leaves most time to others.
-            for move in self._fires([step], limit):
+            for move in self._fires([step], limit) if patient or not step.optional else ():
                 fired.add((move.kind, move.key))
                 yield move
-        for move in self._fires(steps, limit):
+        for move in self._fires(steps, limit):  # those that another of these may need
             if (move.kind, move.key) not in fired:
                 yield move
 
@@ -255,43 +260,26 @@ class Search:
     def _fires(self, steps: list[Step], limit: int) -> Iterator[Move]:
         """The timers whose end some of the steps may need, or which hold some of them up."""
         rules, world = self.rules, self.rules.world
-        top = max((rules.start_of(step) for step in steps), default=0)
-        named = {step.job for step in steps}
-        anything = any(step.kind == "reserve" and not step.job for step in steps)
-        waiting = {step.client for step in steps if step.yields or step.kind in ("begin", "timeout")}
-        counted = {step.tube for step in steps if step.kind in ("kick_n", "peek_delayed_job")}
-        filled = {step.tube for step in steps if step.kind == "put"}
-        watched = {tube for step in steps if step.kind == "reserve" for tube in step.tubes}
-        due = []
-        useful = set()
-        for low, kind, key in world.earliest:
-            if low > limit:
-                break
-            due.append((low, kind, key))
-            if kind == JOB_TIMER:
-                job = world.jobs[key]
-                sought = key in named or (job.tube in counted if job.state == DELAYED else job.mark in waiting)
-                if anything or sought:
-                    useful.add((kind, key))
-                    top = max(top, low)
-            elif key in watched:
-                useful.add((kind, key))
-                top = max(top, low)
-        moves = []
-        for low, kind, key in due:
-            latest = rules.latest_of(kind, key)
-            if self._timing is not None:
-                latest = min(latest, self._timing.latest_of(kind, key))
-            if ((kind, key) in useful or latest < top) and not self._is_held_up(max(low, world.now), latest):
-                moves.append((kind, key))
+        needs = Needs(rules, steps, limit, self._latest_of, patient=self._patient)
+        moves = [
+            (kind, key)
+            for low, kind, key in needs.due
+            if (self._eager or (kind, key) in needs.useful or self._latest_of(kind, key) < needs.top)
+            and not self._is_held_up(max(low, world.now), rules.latest_of(kind, key))
+        ]
         moves += [
             (PAUSE_TIMER, tube)
             for tube in sorted(world.pauses)
-            if tube in filled and (PAUSE_TIMER, tube) not in moves and rules.may_fire(PAUSE_TIMER, tube, limit)
+            if needs.vanishing(tube) and (PAUSE_TIMER, tube) not in moves and rules.may_fire(PAUSE_TIMER, tube, limit)
         ]
         moves += [(WAIT_TIMER, client) for client in sorted(world.waits) if rules.may_fire(WAIT_TIMER, client, limit)]
         for kind, key in moves:
             yield Move(None, None, limit, kind, key)
+
+    def _latest_of(self, kind: int, key: int) -> int:
+        """The instant by which a timer has fired, as exactly as it is known."""
+        latest = self.rules.latest_of(kind, key)
+        return latest if self._timing is None else min(latest, self._timing.latest_of(kind, key))
 
     def _is_held_up(self, start: int, latest: int) -> bool:
         """Whether another timer must have fired before `start`."""

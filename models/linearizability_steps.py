@@ -94,7 +94,7 @@ class Step:
 class Part:
     """Steps that are searched together."""
 
-    __slots__ = ("after", "bodies", "by_number", "clients", "steps", "tubes", "users", "wide")
+    __slots__ = ("after", "bodies", "by_number", "clients", "ids", "steps", "tubes", "users", "wide")
 
     def __init__(self, steps: list[Step], names: "Names") -> None:
         self.steps = steps
@@ -107,6 +107,8 @@ class Part:
         self.clients = names.clients
         self.tubes = names.tubes
         self.bodies = names.bodies
+        puts = [step for step in steps if step.kind == "put"]
+        self.ids = sorted({step.job for step in puts if step.job}.union(*(step.orphans for step in puts)))
         self.users: dict[int, list[Step]] = {}  # job → the steps that must be placed and need it alive
         for step in steps:
             if step.job and step.expect is None and not step.optional:
@@ -248,7 +250,7 @@ def _name_orphans(steps: list[Step]) -> None:
     """The jobs that somebody saw and nobody is known to have put may come from puts that never returned."""
     put = {step.job for step in steps if step.kind == "put"}
     proofs = (None, "wrong-state", "unauthorized")
-    seen = {step.job for step in steps if step.kind != "put" and step.expect in proofs}
+    seen = {step.job for step in steps if step.kind != "put" and step.expect in proofs and not step.optional}
     orphans = tuple(sorted(job for job in seen if job and job not in put))
     for step in steps:
         if step.kind == "put" and not step.job:

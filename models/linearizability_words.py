@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.histories import Operation
-from models.linearizability_changes import BEGIN
 from models.linearizability_rules import Rules
 from models.linearizability_search import Move, Search
 from models.linearizability_steps import NEVER, Step
@@ -43,13 +42,13 @@ def explain(search: Search, path: Sequence[Move]) -> Rejection:
     rules = search.rules
     for move in path:
         prefix.append(_move_text(rules, move))
-        placed += move.step is not None and move.way != BEGIN and move.step.kind != "begin"
+        placed += move.step is not None and move.step.kind != "begin"
         search.do(move)
     steps, limit = search.open_steps()
     pair = rules.pair()
     guards = []
     for step in steps:
-        ways = rules.ways(step, limit) if pair is None else rules.hand_out(step, limit, pair)
+        ways = rules.ways(step, limit, steps) if pair is None else rules.hand_out(step, limit, pair)
         followed = "it could follow, but then nothing leads on" if not isinstance(ways, str) else ways
         guards.append((str(step), followed))
     for low, kind, key in rules.world.earliest:
@@ -78,8 +77,9 @@ def _move_text(rules: Rules, move: Move) -> str:
     """A move in a line."""
     if move.step is None:
         return rules.fire_text(move.kind, move.key)
-    if move.way == BEGIN:
-        return f"begin of the wait of {move.step}"
+    if move.step.kind == "begin" and isinstance(move.way, tuple) and move.way:
+        before = ", ".join(rules.part.clients[rules.part.by_number[each].client] for each in move.way)
+        return f"{move.step}, after those of {before}"
     if move.step.optional and isinstance(move.way, int):
         return f"{move.step}: {rules.job_name(move.way)}"
     return str(move.step)

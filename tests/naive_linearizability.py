@@ -82,6 +82,9 @@ class Naive:
         dues = [job.ready_at for job in spec.jobs.values() if job.state == "delayed"]
         dues += [job.expires_at for job in spec.jobs.values() if job.state == "reserved"]
         dues += [tube.pause_ends_at for tube in spec.tubes if tube.pause_ends_at is not None]
+        for wait in spec.waiting:
+            ends_at = spec.wait_ends_at(wait)
+            dues += [] if ends_at is None else [ends_at]
         return any(due + self.lateness <= now for due in dues)
 
     def _fire(self, spec: Spec, now: int) -> Iterator[Spec]:

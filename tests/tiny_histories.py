@@ -138,7 +138,7 @@ class TinyHistory:
         returned_at = now + self.random.choice([0, 0, 1, 2])
         self.free_at[plan.client] = returned_at
         operation = Operation(plan.client, plan.called_at, returned_at, plan.op, plan.args, outcome)
-        if self.random.random() < 0.05:
+        if self.random.random() < 0.12:
             operation = operation._replace(returned_at=None, outcome=None)
             self.free_at[plan.client] = 1000
         self.noted.append(operation)
