@@ -1,0 +1,137 @@
+"""From a walk of thousands of steps to a counterexample that can be read.
+
+A step names jobs by their place and instants by their distance from the clock, so what is left of a walk when some of
+its steps are left out is a walk again. Runs of steps are left out, by halves down to single ones, as long as the same
+property breaks (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002); what is left
+becomes calls, and `models.minimise` makes these plain, if the judge of all checks sees the fault, too.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Final
+
+from jsm.machine import Machine
+from models.finding import Counterexample, Finding, find_fault
+from models.minimise import minimise
+from models.walks_choice import Steps
+from models.walks_run import Stumble, Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.calls import Call
+    from models.scope import Scope
+    from models.walks_run import Fault
+
+STEPS_MAX: Final = 400_000
+"""How many steps are taken at most, all attempts together: half a minute to two minutes."""
+
+_JUDGED_MAX: Final = 400  # calls that the judge of all checks, at 1 to 7 ms a call, is asked about
+_ATTEMPT_CALLS: Final = 30_000  # calls that the minimiser's judge makes at most, all attempts together
+
+
+def counterexample_of(
+    fault: Fault,
+    scope: Scope,
+    *,
+    make_machine: Callable[..., Machine] = Machine,
+    steps_max: int = STEPS_MAX,
+) -> Counterexample:
+    """The shortest calls found that show a walk's fault. Nothing is random: the same fault becomes the same calls."""
+    steps = array("L")
+    steps.frombytes(fault.steps)
+    search = _Search(scope, make_machine, fault, steps_max)
+    codes = search.shortest(list(steps))
+    calls, finding = search.calls_of(codes)
+    shown = Counterexample(tuple(calls), finding)
+    if len(calls) > _JUDGED_MAX:
+        return shown
+    attempts = max(_ATTEMPT_CALLS // len(calls), 50)
+    judged = find_fault(calls, make_machine=make_machine)
+    if judged is not None:
+        shown = Counterexample(tuple(calls[: judged.step + 1]), judged)
+        return minimise(shown, make_machine=make_machine, attempts_max=attempts)
+
+    def judge(tried: Counterexample) -> Finding | None:
+        return search.finding_of(tried.calls)
+
+    return minimise(shown, make_machine=make_machine, judge=judge, attempts_max=attempts)
+
+
+class _Search:
+    """Leaves out steps of one walk as long as it breaks the same property."""
+
+    def __init__(self, scope: Scope, make_machine: Callable[..., Machine], fault: Fault, steps_max: int) -> None:
+        self._scope = scope
+        self._make_machine = make_machine
+        self._name = fault.finding.name
+        self._deep = fault.by
+        self._left = steps_max
+        self._steps = Steps(scope)
+
+    def shortest(self, codes: list[int]) -> list[int]:
+        """What is left when no run of steps, nor any single one, can be left out, or when time is up."""
+        seen = self._shown(codes)
+        if seen is None:  # the dear checks after each step look at more than the walk did: keep what the walk saw
+            return codes
+        codes = seen
+        size = len(codes) // 2
+        while size and self._left > 0:
+            codes, gone = self._without_runs(codes, size)
+            if not gone or size > 1:
+                size //= 2
+        return codes
+
+    def _without_runs(self, codes: list[int], size: int) -> tuple[list[int], bool]:
+        """Leave out each run of so many steps, from the last to the first; whether one could go."""
+        end, gone = len(codes) - 1, False  # the last step shows the fault
+        while end > 0 and self._left > 0:
+            start = max(end - size, 0)
+            shown = self._shown(codes[:start] + codes[end:])
+            if shown is not None:
+                codes, gone = shown, True
+                end = min(start, len(codes) - 1)
+            else:
+                end = start
+        return codes, gone
+
+    def _shown(self, codes: list[int]) -> list[int] | None:
+        """The steps up to the one that breaks the property; None: it doesn't break."""
+        walker = self._walker()
+        if walker is None:
+            return None
+        for place, code in enumerate(codes):
+            self._left -= 1
+            try:
+                walker.step(code, self._deep)
+            except Stumble as stumble:
+                return codes[: place + 1] if stumble.finding.name == self._name else None
+        return None
+
+    def _walker(self) -> Walker | None:
+        try:
+            return Walker(self._scope, self._make_machine, self._steps)
+        except Stumble:
+            return None
+
+    def calls_of(self, codes: Sequence[int]) -> tuple[list[Call], Finding]:
+        """The calls of some steps, and what the last one shows. Raises `ValueError` when they show nothing."""
+        walker = Walker(self._scope, self._make_machine, self._steps)
+        walker.calls = []
+        for code in codes:
+            try:
+                walker.step(code, self._deep if code == codes[-1] else ())
+            except Stumble as stumble:
+                return walker.calls, stumble.finding
+        raise ValueError(f"these steps do not show the finding {self._name!r}")
+
+    def finding_of(self, calls: Sequence[Call]) -> Finding | None:
+        """What calls show, checked after each as the walk's last step was."""
+        walker = self._walker()
+        for call in calls if walker is not None else ():
+            try:
+                walker.make(call, self._deep)  # type: ignore[union-attr]
+            except Stumble as stumble:
+                return stumble.finding
+        return None
