@@ -162,7 +162,7 @@ def _operations(text: str) -> tuple[str, ...]:
 
 
 FAULTS: Final = {
-    ReusesIds: (_ONE.but(operations=_operations("put delete")), 0),
+    ReusesIds: (_ONE.but(operations=_operations("put delete")), 3),
     TouchesFromTheLastCall: (_ONE.but(operations=_operations("put reserve_job touch tick")), 3),
     PausesFromTheLastCall: (_ONE.but(operations=_operations("pause_tube tick")), 1),
     MixesBodiesUp: (_TWO.but(operations=_operations("put append_reservation tick")), 5),
@@ -170,8 +170,8 @@ FAULTS: Final = {
     PeeksById: (_TWO.but(clients=1, delays=(1, 2), operations=_operations("put tick")), 2),
     MiscountsTwoBuried: (_TWO.but(clients=1, operations=_operations("put reserve_job bury tick")), 6),
     LooksChangeWhatTheySee: (_ONE.but(operations=_operations("put reserve_job tick")), 2),
-    DelaysReleasesAgain: (_ONE.but(delays=(0, 1), operations=_operations("put reserve_job release tick")), 0),
-    TimesOutOnce: (_ONE.but(operations=_operations("put reserve_job tick")), 0),
+    DelaysReleasesAgain: (_ONE.but(delays=(0, 1), operations=_operations("put reserve_job release tick")), 4),
+    TimesOutOnce: (_ONE.but(operations=_operations("put reserve_job tick")), 5),
     WakesAtRestore: (_ONE.but(operations=_operations("pause_tube tick reload"), pauses=(1,)), 2),
 }
-"""By machine: a world in which the fault shows, and in how many calls; 0: in more than lead to the state."""
+"""By machine: a world in which the fault shows, and in how many calls."""
