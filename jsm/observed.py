@@ -6,7 +6,7 @@ watches pays nothing for either kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache, update_wrapper
 from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -156,7 +156,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 @cache
-def _signature(kind: type, op: str) -> Signature:
+def _signature(kind: Hashable, op: str) -> Signature:
     """The parameters of an operation, `self` included."""
     return signature(getattr(kind, op))
 

@@ -30,7 +30,7 @@ class Alarm(Event):
     """An event of its owner's own: it calls one function when it goes off, and can then be set anew.
 
     It does what a process does that yields one timeout after the other, without a generator to resume and an event to
-    make each time: a third of the price (`reports/decisions/0005-speed-of-the-simulator.md`).
+    make each time: less than half the price (`reports/decisions/0005-speed-of-the-simulator.md`).
     """
 
     def __init__(self, env: UnitEnvironment, ring: Callable[[Event], None]) -> None:

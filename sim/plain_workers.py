@@ -1,6 +1,6 @@
 """Workers that reserve, work and end jobs and do nothing else: callbacks in place of a SimPy process.
 
-What `sim.workers` does with a process, without crashes, touches and giving up, at a third of the price: there is no
+What `sim.workers` does with a process, without crashes, touches and giving up, for less: there is no
 generator to resume and no event to make for each job. Most pools are plain; a worker of one and a process with the
 same streams have the same history (`tests/test_plain_workers.py`).
 """
