@@ -6,7 +6,7 @@ watches pays nothing for either kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, update_wrapper
 from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -156,9 +156,9 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 @cache
-def _signature(kind: Hashable, op: str) -> Signature:
+def _signature(op: str) -> Signature:
     """The parameters of an operation, `self` included."""
-    return signature(getattr(kind, op))
+    return signature(getattr(Machine, op))
 
 
 def apply(machine: Machine | ObservedMachine, record: CommandRecord) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ def apply(machine: Machine | ObservedMachine, record: CommandRecord) -> Mapping[
         args["body"] = args["body"].encode("latin-1")
     operation = getattr(machine, record.op)
     try:
-        _signature(type(machine), record.op).bind(machine, **args)
+        _signature(record.op).bind(machine, **args)
     except TypeError as error:
         raise BadValueError("args", dict(record.args), f"the parameters of {record.op} ({error})") from None
     try:
