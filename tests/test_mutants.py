@@ -8,12 +8,17 @@ from models.explorer import explore
 from models.finding import WATCHER_RULES, Finding, find_fault
 from models.invariants import INVARIANTS
 from models.lockstep import Lockstep, difference_of
+from reports.tools.mutants import TARGET
+from tests.mutants.catches import explored
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
 from tests.mutants.scopes import ROOM_OF, ROOMS, UNEXPLORED, exploration, explored_machine, looking, restoring
 
 NAMED = [pytest.param(exhibit, id=f"{exhibit.number}-{exhibit.name}") for exhibit in EXHIBITS]
 EXPLORED = [named for exhibit, named in zip(EXHIBITS, NAMED, strict=True) if exhibit.number not in UNEXPLORED]
+
+REPORT = TARGET.read_text("utf-8")
+STALE = "reports/mutants.md is stale; write it anew: python -m reports.tools.mutants"
 
 
 def lockstep_of(exhibit: Exhibit, make_machine: type[Machine]) -> Lockstep:
@@ -43,13 +48,17 @@ def test_a_named_property_is_broken_without_the_specification(exhibit: Exhibit) 
     assert found is not None, "no invariant and no rule of the watcher catches the mutant"
     assert found.name in INVARIANTS or found.name in WATCHER_RULES
     assert found.step == len(exhibit.calls) - 1
+    [row] = [line for line in REPORT.splitlines() if line.startswith(f"| {exhibit.number} | {exhibit.bug} |")]
+    assert f"| `{found.name}` |" in row, STALE
 
 
 @pytest.mark.parametrize("exhibit", EXPLORED)
 def test_the_explorer_finds_the_mutant(exhibit: Exhibit) -> None:
     result = exploration(exhibit, exhibit.machine)
     assert result.verdict == VIOLATED
-    assert result.counterexample is not None, "an operation never fired, and nothing else is wrong"
+    found = explored(exhibit, result)
+    assert found is not None, "an operation never fired, and nothing else is wrong"
+    assert f"| {exhibit.number} | {exhibit.bug} | {exhibit.clauses} | `{found}` |" in REPORT, STALE
 
 
 @pytest.mark.parametrize(

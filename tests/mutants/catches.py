@@ -1,13 +1,19 @@
 """Which check finds which mutant, each check asked alone."""
 
 import contextlib
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from jsm.errors import JsmError
+from models.check_result import CheckResult
 from models.finding import find_fault
-from models.lockstep import Lockstep, difference_of
+from models.lockstep import Lockstep, difference_of, replay
 from models.watcher import TransitionViolation, TransitionWatcher
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.scopes import ROOM_OF, UNEXPLORED, exploration
+from tests.test_lockstep import STEPS, call_of
 
 
 def by_lockstep(exhibit: Exhibit) -> str | None:
@@ -39,12 +45,51 @@ def by_watcher(exhibit: Exhibit) -> str | None:
 
 
 def by_explorer(exhibit: Exhibit) -> str | None:
-    """Room, finding, and the length of the history that the explorer gives; None where it has nothing to find."""
-    if exhibit.number in UNEXPLORED:
-        return None
-    found = exploration(exhibit, exhibit.machine)
-    example = found.counterexample
+    """What the explorer finds in the exhibit's room; None where it has nothing to find."""
+    return None if exhibit.number in UNEXPLORED else explored(exhibit, exploration(exhibit, exhibit.machine))
+
+
+def explored(exhibit: Exhibit, result: CheckResult) -> str | None:
+    """Room, finding, and the length of the history in the result of an exploration; None: it found nothing."""
+    example = result.counterexample
     if example is None:
         return None
     calls = f"{len(example.calls)} call{'s' if len(example.calls) > 1 else ''}"
     return f"{ROOM_OF[exhibit.number]}: {example.finding.name}, {calls}"
+
+
+EXAMPLES: Final = 100
+"""How many histories Hypothesis tries."""
+
+
+class _Found(Exception):
+    """A history has shown the fault."""
+
+
+def by_hypothesis(exhibit: Exhibit) -> str | None:
+    """Whether histories that Hypothesis makes up, 15 to 50 calls each, show the fault in lock-step."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 5]), STEPS), min_size=15, max_size=50))
+    def search(steps: list[tuple[int, tuple[Any, ...]]]) -> None:
+        now = 0
+        lockstep = Lockstep(make_machine=exhibit.machine, units_per_second=exhibit.units_per_second)
+        for passed, step in steps:
+            now += passed
+            try:
+                replay(lockstep, [call_of(step, lockstep.spec, now)])
+            except Exception:  # a difference, or a crash in a look
+                raise _Found from None
+
+    try:
+        search()
+    except _Found:
+        return "found"
+    return None
