@@ -171,7 +171,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "tiny": Scope(jobs=1, clients=1, priorities=(0,), timeouts=(None, 1)),
         "small": Scope(timeouts=(None,), pauses=(1,), late=False, **_JOBS_ALONE),
-        "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), **_JOBS_ALONE),
+        "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), ahead=False, **_JOBS_ALONE),
         "tubes": Scope(**_TUBES_ALONE),
         "promises": Scope(
             jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, ahead=False, **_JOBS_ALONE

@@ -20,7 +20,7 @@ from tests.machines import parts_of, restore
 SIZES = {
     "tiny": (525, 10_548),
     "small": (2_410, 51_976),
-    "late": (2_616, 73_089),
+    "late": (2_616, 55_866),
     "tubes": (1_294, 24_160),
     "promises": (1_122, 16_101),
 }
