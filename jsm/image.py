@@ -76,12 +76,12 @@ class Description(NamedTuple):
     owed: Sequence[tuple[str, int]]  # client and job, in the order in which they were matched
 
 
-def load(machine: Machine, described: Description) -> None:
+def load(machine: Machine, described: Description, *, has_past: bool = True) -> None:
     """Give a machine the described state. O(n log n) for n jobs, tubes and clients.
 
     Bodies, request ids and counters are such that a mix-up shows (`body_of`, `request_of`, `COUNTERS`), and the ready
-    heaps have the stale keys that reserves by id leave behind. For descriptions that a machine's own state was read
-    into: they are not checked.
+    heaps have the stale keys that reserves by id leave behind, unless there is to be no past. For descriptions that a
+    machine's own state was read into: they are not checked.
     """
     old = machine._state
     state = State(old.units_per_second, old.max_job_size, old.observer)
@@ -123,7 +123,7 @@ def load(machine: Machine, described: Description) -> None:
         answer = Reservation(request_of(owner), ClientID(owner), *matched)
         state.owed[answer.client_id] = answer
     state.index_jobs()
-    for job in state.jobs.values():
+    for job in state.jobs.values() if has_past else ():
         if job.state is not READY:
             _leave_stale(job.tube.ready, job.priority << ID_BITS | job.id)
     for tube in state.tubes.values():

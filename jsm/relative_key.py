@@ -12,6 +12,8 @@ client's watch references; the layout of heaps and their stale keys.
 
 from __future__ import annotations
 
+from collections import Counter
+from math import factorial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jsm._heap import ID_BITS, ID_MASK
@@ -44,6 +46,22 @@ class Names(NamedTuple):
 
     jobs: list[int]  # the n-th job of the key, counted from 1
     clients: list[str]
+
+
+class Before(NamedTuple):
+    """The parts of a state's key, and where they come from."""
+
+    parts: list[bytes]  # the head, tubes, jobs
+    clients: list[bytes]
+    tubes: int
+    number: dict[int, int]  # the place of each job, counted from 1
+    next_job_id: int
+    waits: tuple[int, int, int]
+
+
+def _waits(state: State) -> tuple[int, int, int]:
+    """What changes whenever somebody begins or ends to wait, or becomes known."""
+    return state.next_ask, len(state.waiting), len(state.clients)
 
 
 class RelativeKeys:
@@ -80,38 +98,92 @@ class RelativeKeys:
         self._exchange_clients = exchange_clients
         self._keep_ids = keep_ids
         self._stranger = bytes((0,)) if keep_strangers else _IDLE
-        self._names: list[str] = list(clients)
+        self._places = {name: place for place, name in enumerate(self._clients)}
+        self._rows: dict[tuple[object, ...], bytes] = {}  # of jobs while the clock is at `NOW`
         self._numbers: dict[tuple[int, ...], dict[int, int]] = {}  # by ids: the place of each, counted from 1
 
     def of(self, machine: Machine) -> bytes:
         """The key of the machine's state. O(n log n) for n jobs, tubes and clients."""
-        return self._encode(machine._state, {})[0]
+        return self._encode(machine._state)[0]
 
     def of_names(self, machine: Machine) -> tuple[bytes, Names]:
         """The key, and which jobs and clients its numbers stand for."""
-        return self._encode(machine._state, {})
+        return self._encode(machine._state)
 
-    def rows(self, machine: Machine) -> dict[int, bytes]:
-        """What the key says of each job by itself: for `after`, while the clock stands and nothing is overdue."""
+    def before(self, machine: Machine) -> Before | None:
+        """What `after` starts from; None where something is overdue or owed: there all keys are made afresh."""
         state = machine._state
-        if _late(state.delays, state.clock) or _late(state.expiries, state.clock):
-            return {}
-        rows: dict[int, bytes] = {}
-        self._encode(state, rows)
-        return rows
+        if state.owed or _late(state.delays, state.clock) or _late(state.expiries, state.clock):
+            return None
+        ids = range(1, state.next_job_id) if self._keep_ids else state.jobs
+        number = {job_id: place for place, job_id in enumerate(ids, 1)}
+        rows = [self._row_now(state.jobs[job_id]) if job_id in state.jobs else _GONE for job_id in number]
+        tubes = self._tube_parts(state, number)
+        clients = self._client_parts(state, number, self._clients)
+        parts = [bytes((len(number), len(tubes))), *tubes, *rows]
+        return Before(parts, clients, len(tubes), number, state.next_job_id, _waits(state))
 
-    def after(self, machine: Machine, rows: dict[int, bytes], moved: Iterable[TransitionRecord]) -> bytes:
-        """The key after a call that has moved those jobs and no others, with the rows of before. As `of`, but faster.
+    def after(self, machine: Machine, before: Before, moved: Sequence[TransitionRecord]) -> bytes:
+        """The key after a call that has moved those jobs and no others. As `of`, but faster.
 
-        Right as long as the call did not set the clock forward.
+        Right as long as the call did not set the clock forward, pause a tube or change a client's references.
         """
-        known = rows.copy()
-        for record in moved:
-            known.pop(record.job, None)
-        return self._encode(machine._state, known)[0]
+        state = machine._state
+        jobs, number, tubes = state.jobs, before.number, before.tubes
+        if state.owed or len(state.tubes) != tubes:
+            return self.of(machine)
+        parts = before.parts.copy()
+        if state.next_job_id != before.next_job_id:
+            number = {**number, before.next_job_id: len(number) + 1}
+            parts[0] = bytes((len(number), tubes))
+            parts.append(_GONE)
+        holders: list[ClientID] = []
+        buried = False
+        for _, _, job_id, _, source, _, target, client in moved:
+            if job_id in jobs:
+                parts[tubes + number[job_id]] = self._row_now(jobs[job_id])
+            elif self._keep_ids:
+                parts[tubes + job_id] = _GONE
+            else:
+                return self.of(machine)
+            if source is RESERVED or target is RESERVED:
+                holders.append(client)  # type: ignore[arg-type]  # who holds a job has a name
+            if source is BURIED or target is BURIED:
+                buried = True
+        if buried:
+            parts[1 : tubes + 1] = self._tube_parts(state, number)
+        clients = before.clients
+        if _waits(state) != before.waits:
+            clients = self._client_parts(state, number, self._clients)
+        elif holders:
+            clients = clients.copy()
+            for name in holders:
+                clients[self._places[name]] = self._client_parts(state, number, (name,))[0]
+        if self._exchange_clients:
+            clients = sorted(clients, reverse=True)
+        return b"".join((*parts, *clients))
 
-    def _encode(self, state: State, rows: dict[int, bytes]) -> tuple[bytes, Names]:
-        """Key and names; `rows` has what is known of jobs, and gets what is made."""
+    def arrangements(self, key: bytes) -> int:
+        """How many states the key stands for: one for each way to give the clients their names."""
+        if not self._exchange_clients:
+            return 1
+        parts, at = [], len(key) - self._client_bytes(key)
+        for _ in self._clients:
+            parts.append(key[at : at + 1 + key[at]])
+            at += 1 + key[at]
+        ways = factorial(len(parts))
+        for count in Counter(parts).values():
+            ways //= factorial(count)
+        return ways
+
+    def _client_bytes(self, key: bytes) -> int:
+        """How many of the last bytes are about clients."""
+        at = 2
+        for _ in range(key[1]):
+            at += 3 + key[at + 2]
+        return len(key) - at - 6 * key[0]
+
+    def _encode(self, state: State) -> tuple[bytes, Names]:
         clock, jobs, owed = state.clock, state.jobs, state.owed
         if self._keep_ids:
             ids = tuple(range(1, state.next_job_id))
@@ -124,25 +196,34 @@ class RelativeKeys:
             number = {job_id: place for place, job_id in enumerate(ids, 1)}
             if len(self._numbers) < _NUMBERS_MAX:
                 self._numbers[ids] = number
-        parts = [bytes((len(ids), len(state.tubes)))]
+        parts = [bytes((len(ids), len(state.tubes))), *self._tube_parts(state, number)]
+        late = [_late(state.delays, clock), _late(state.expiries, clock)]
+        parts += [self._row(jobs[job_id], clock, late) if job_id in jobs else _GONE for job_id in ids]
+        clients, names = self._client_parts(state, number, self._clients), list[str](self._clients)
+        if self._exchange_clients:
+            pairs = sorted(zip(clients, self._clients, strict=True), reverse=True)
+            clients, names = [part for part, _ in pairs], [name for _, name in pairs]
+        return b"".join((*parts, *clients)), Names(list(ids), names)
+
+    def _tube_parts(self, state: State, number: dict[int, int]) -> list[bytes]:
+        """What the key says of each tube, its buried jobs in their order included."""
+        parts = []
         for tube in state.tubes.values():
             ends_at = tube.pause_ends_at
-            pause = 0 if ends_at is None else _ZERO + max(ends_at - clock, 0)
+            pause = 0 if ends_at is None else _ZERO + max(ends_at - state.clock, 0)
             order = [number[key & ID_MASK] for key in sorted(tube.buried)] if tube.buried.keys else ()
             parts.append(bytes((self._tube_code[tube.name], pause, len(order), *order)))
-        late: list[dict[int, int]] = []
-        for job_id in ids:
-            row = rows.get(job_id)
-            if row is None:
-                job = jobs.get(job_id)
-                if job is None:
-                    parts.append(_GONE)
-                    continue
-                if not late:
-                    late = [_late(state.delays, clock), _late(state.expiries, clock)]
-                row = rows[job_id] = self._row(job, clock, late)
-            parts.append(row)
-        return b"".join((*parts, *self._client_parts(state, number))), Names(list(ids), self._names)
+        return parts
+
+    def _row_now(self, job: Job) -> bytes:
+        """The row of a job, while the clock is at `NOW` and nothing is overdue."""
+        part = (job.key, job.state._value_, job.priority, job.delay_seconds, job.ttr_seconds, job.tube.name)
+        row = self._rows.get(part)
+        if row is None:
+            row = self._row(job, NOW, [_NOTHING, _NOTHING])
+            if len(self._rows) < _NUMBERS_MAX:
+                self._rows[part] = row
+        return row
 
     def _row(self, job: Job, clock: int, late: list[dict[int, int]]) -> bytes:
         """What the key says of a job by itself."""
@@ -164,13 +245,13 @@ class RelativeKeys:
             )
         )
 
-    def _client_parts(self, state: State, number: dict[int, int]) -> list[bytes]:
-        """What the key says of each client, led by its length; sets `_names` to the clients in that order."""
+    def _client_parts(self, state: State, number: dict[int, int], clients: Iterable[ClientID]) -> list[bytes]:
+        """What the key says of each client, led by its length."""
         clock, owed = state.clock, state.owed
         places = {ask: place for place, ask in enumerate(state.waiting, 1)} if state.waiting else _NOTHING
         late = _late(state.wait_deadlines, clock) if state.waiting else _NOTHING
         parts = []
-        for name in self._clients:
+        for name in clients:
             client = state.clients.get(name)
             if client is None:
                 parts.append(self._stranger)
@@ -192,11 +273,7 @@ class RelativeKeys:
                 owed_place = list(owed).index(name) + 1
                 owed_job = number[owed[name].job_id]
             parts.append(bytes((7 + len(held), uses, watches, place, names, until, owed_place, owed_job, *held)))
-        if not self._exchange_clients:
-            return parts
-        pairs = sorted(zip(parts, self._clients, strict=True), reverse=True)
-        self._names = [name for _, name in pairs]
-        return [part for part, _ in pairs]
+        return parts
 
     def description(self, key: bytes) -> Description:
         """The state that a key stands for, with the clock at `NOW` and the jobs' numbers for ids."""

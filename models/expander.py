@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 _child = tuple.__new__  # half the price of calling a named tuple's class
 
+_MOVING: Final = frozenset(
+    (
+        *("put", "delete", "release", "release_with", "touch", "bury", "kick", "kick_n", "reserve_job"),
+        *("append_reservation", "cancel_reservation", "tick"),
+    )
+)
+"""The operations that change nothing but jobs and waits, unless time passes."""
+
 IN_STATE: Final = -1
 """The code of a fault that a state shows before any call is made on it."""
 
@@ -72,6 +80,13 @@ class Op(NamedTuple):
     job: int  # 0: it names none
     client: str
     passes: bool  # time passes
+    moves: bool  # nothing but jobs and waits changes, unless time passes
+
+
+class _Records(list["TransitionRecord"]):
+    """An observer that keeps the transitions."""
+
+    transition = list.append
 
 
 class Expander:
@@ -89,8 +104,8 @@ class Expander:
         """`follow`: say of each call's jobs where they are in the new state, also when nothing is checked."""
         self.scope = scope
         self.make_machine = make_machine
-        self.records: list[TransitionRecord] = []
-        self.machine = make_machine(observer=self)
+        self.records = _Records()
+        self.machine = make_machine(observer=self.records)
         self.keys = scope.keys()
         self.ops = [self._op(code, call) for code, call in enumerate(scope.calls())]
         self._pristine = dict(vars(self.machine)) if hasattr(self.machine, "__dict__") else None
@@ -99,10 +114,6 @@ class Expander:
             self._checks = EdgeChecks(self.machine, lockstep=lockstep, invariants=invariants)
         self._follows = follow
         self._plans: dict[Any, list[Op]] = {}
-
-    def transition(self, record: TransitionRecord) -> None:
-        """Note what the machine says that happened."""
-        self.records.append(record)
 
     def root(self) -> bytes:
         """The key of an empty machine."""
@@ -133,7 +144,7 @@ class Expander:
             own = vars(self.machine)
             own.clear()
             own.update(self._pristine)
-        load(self.machine, described)
+        load(self.machine, described, has_past=self._checks is not None)
         if self._checks is not None:
             self._checks.enter(described)
         return Image(self.machine)
@@ -164,27 +175,25 @@ class Expander:
 
     def _race(self, plan: list[Op], described: Description, image: Image, found: Expansion) -> None:
         """Make the calls of a plan and check nothing: the loop that the explorer's speed without checks comes from."""
-        records, machine, keys, settled = self.records, self.machine, self.keys, self.scope.settled
-        put_back, add, tick, fired = image.put_back, found.children.append, machine.tick, found.fired
-        rows = keys.rows(machine)
+        records, machine, keys, tick = self.records, self.machine, self.keys, None
+        if self.scope.settled:
+            tick = machine.tick
+        put_back, add, forget, of, after = image.put_back, found.children.append, records.clear, keys.of, keys.after
+        before = keys.before(machine)
         for op in plan:
-            records.clear()
+            code, _, run, _, _, passes, moves = op
+            forget()
             try:
-                op.run()
+                run()
             except JsmError as error:
                 found.refusals[_cell(op, described, error)] += 1
                 continue  # of a refused call only the counters of commands stay, which no key has
-            fired[op.call.op] += 1
-            if op.passes:
-                if settled:
-                    tick(machine.clock)
-                key = keys.of(machine)
-            else:
-                if settled:
-                    tick(NOW)
-                key = keys.after(machine, rows, records)
-            add(_child(Child, (op.code, key, (), (), 0)))
+            if tick is not None:
+                tick(machine.clock)
+            key = of(machine) if passes or before is None or not moves else after(machine, before, records)
+            add(_child(Child, (code, key, (), (), 0)))
             put_back()
+        found.fired.update([self.ops[child.code].call.op for child in found.children])
 
     def _follow(self, found: Expansion, leaving: list[int], jobs: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Count the edges of a call; by which edge each job left the state, and by which it came to the next."""
@@ -259,11 +268,11 @@ class Expander:
         found = named(call)
         given = {} if found is None else found.args
         if call.op == RELOAD:
-            run = partial(restart, self.machine, partial(self.make_machine, observer=self))
+            run = partial(restart, self.machine, partial(self.make_machine, observer=self.records))
         else:
             run = partial(getattr(self.machine, call.op), *call.args, **call.kwargs)
         passes = type(given.get("now")) is int and given["now"] > NOW
-        return Op(code, call, run, given.get("job_id", 0), given.get("client_id", ""), passes)
+        return Op(code, call, run, given.get("job_id", 0), given.get("client_id", ""), passes, call.op in _MOVING)
 
 
 def _cell(op: Op, described: Description, error: JsmError) -> Refusal:

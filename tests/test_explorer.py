@@ -8,6 +8,7 @@ from jsm.errors import JsmError
 from jsm.image import body_of, restart
 from jsm.job import JobID, TubeName
 from jsm.machine import Machine
+from jsm.relative_key import RelativeKeys
 from jsm.reservations import Reservation
 from models.calls import Call, state_of_machine
 from models.check_result import HOLDS, UNDETERMINED, VIOLATED, Bounds
@@ -292,3 +293,26 @@ def test_a_restart_is_the_same_machine() -> None:
     before = state_of_machine(machine)
     restart(machine, Machine)
     assert state_of_machine(machine) == before
+
+
+def test_arrangements_add_up_to_the_states_with_clients_by_name() -> None:
+    operations = ("put", "delete", "append_reservation", "cancel_reservation", "tick", "touch", "bury", "reserve_job")
+    scope = ONE.but(clients=3, timeouts=(None,), delays=(0,), operations=operations)
+    by_name = explore(scope.but(symmetry=False), lockstep=False, invariants=False).states
+    search = _Search(scope, Machine, lockstep=False, invariants=False)
+    search.run(Bounds(), (), None, 1)
+    assert len(search.order) < by_name / 2
+    assert sum(map(search.expander.keys.arrangements, search.order)) == by_name
+
+
+@pytest.mark.parametrize("name", ["tiny", "tubes", "promises", "spin"])
+def test_keys_are_the_same_made_afresh_or_after_a_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = SCOPES[name].but(jobs=2) if name != "spin" else SCOPES[name].but(jobs=2, puts=2)
+    bounds = Bounds(states=700)
+    raced = _Search(scope, Machine, lockstep=False, invariants=False)
+    raced.run(bounds, (), None, 1)
+    afresh = _Search(scope, Machine, lockstep=False, invariants=False)
+    monkeypatch.setattr(RelativeKeys, "after", lambda keys, machine, *_: keys.of(machine))
+    afresh.run(bounds, (), None, 1)
+    assert raced.order == afresh.order
+    assert raced.transitions == afresh.transitions
