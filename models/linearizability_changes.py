@@ -33,6 +33,9 @@ unknown outcome is about.
 """
 
 
+WIDE: Final = 4
+"""The part of a second above which an operation counts as one that took long."""
+
 IN_TICK: Final = 1
 """`World.in_tick`: timers fired, what they made ready is not handed out yet, and more may fire before."""
 
@@ -46,6 +49,8 @@ class Changes:
     def __init__(self, part: Part, limits: Limits, *, one_by_one: bool) -> None:
         self.part = part
         self.one_by_one = one_by_one
+        self._limit = NEVER  # of the step that is being placed
+        self._wide = limits.second // WIDE  # windows above which bounds depend on all that was placed
         self.world = World(limits)
         self.limits = limits
 
@@ -59,9 +64,10 @@ class Changes:
                 found = best
         return found
 
-    def place(self, step: Step, way: Way) -> None:
-        """Do what the step does; `ways` gave the way."""
+    def place(self, step: Step, way: Way, limit: int) -> None:
+        """Do what the step does, at `limit` at the latest; `ways` gave the way."""
         world = self.world
+        self._limit = limit
         if step.kind == "timeout" and step.blocking:
             wait = world.waits[step.client]
             world.advance(max(step.call, wait.low + (step.timeout or 0) - self.limits.earliness))
@@ -109,7 +115,10 @@ class Changes:
 
     def _bounds(self, step: Step, since: int) -> tuple[int, int]:
         """Bounds of the instant of a step whose job was as it is since `since`."""
-        return max(step.call, since), step.sure_end
+        low, high = max(step.call, since), step.sure_end
+        if high - low > self._wide:  # a reserve, say, that waited for a pause to end
+            return max(low, self.world.now), min(high, self._limit)
+        return low, high
 
     def start_of(self, step: Step) -> int:
         """The instant before which the step surely can't happen, as far as the state says."""

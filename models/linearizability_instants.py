@@ -18,9 +18,10 @@ from models.linearizability_world import DELAYED, JOB_TIMER, PAUSE_TIMER, RESERV
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.linearizability_changes import Changes
+    from models.linearizability_changes import Changes, Way
     from models.linearizability_search import Move
     from models.linearizability_steps import Step
+    from models.linearizability_world import WaitAt
 
 PUSHES_MAX: Final = 100_000
 """How many instants one new event may push; a system that needs more counts as impossible."""
@@ -176,7 +177,7 @@ class Timing:
                 for key in world.held.get(each.client, ())
             )
         if step.kind == "warned":
-            return self._warn(event, step.client)
+            return self._warn(event, step.client, move.way)
         if step.kind == "peek_delayed_job" and step.expect is None:
             return self._order_delays(step.tube, (step.job,))
         if step.kind == "kick_n" and isinstance(move.way, tuple) and not world.buried.get(step.tube):
@@ -189,13 +190,20 @@ class Timing:
         others = move.way if move.step.kind == "begin" and isinstance(move.way, tuple) else ()
         return [move.step, *(self.changes.part.by_number[each] for each in others)]
 
-    def _warn(self, event: int, client: int) -> bool:
-        """Require that a job of the client expires within a second: the one that may expire first."""
-        jobs = self.changes.world.jobs
-        held = self.changes.world.held.get(client, {})
-        soonest = min(held, key=lambda key: (jobs[key].low + jobs[key].ttr, key))
-        length = jobs[soonest].ttr - self.limits.second - self.limits.earliness
+    def _warn(self, event: int, client: int, way: Way = None) -> bool:
+        """Require that a job of the client expires within a second: this one, or the one that may expire first."""
+        _, soonest = self._warned_from(client)
+        if isinstance(way, int):
+            soonest = way
+        length = self.changes.world.jobs[soonest].ttr - self.limits.second - self.limits.earliness
         return self.instants.after(event, self.set_at[0, soonest], length)
+
+    def _warned_from(self, client: int) -> tuple[int, int]:
+        """When the client may be warned first, and of which job; (`NEVER`, 0) when it holds none."""
+        jobs, least = self.changes.world.jobs, self.instants.least
+        margin = self.limits.second + self.limits.earliness
+        held = self.changes.world.held.get(client, ())
+        return min(((least[self.set_at[0, key]] + jobs[key].ttr - margin, key) for key in held), default=(NEVER, 0))
 
     def _order_delays(self, tube: int, firsts: Sequence[int]) -> bool:
         """Require that the delays of these jobs end before those of the tube's others."""
@@ -216,13 +224,13 @@ class Timing:
         instants, set_at = self.instants, self.set_at[table, key]
         early = self.limits.earliness
         if table == 1:
-            return self._end_wait(move, event, key, set_at)
+            return self._end_wait(move, event, key, set_at, old)
         if move.step is not None or vanishing:
             return True
         length = old.length if table == 2 else _length(old)
         return instants.after(event, set_at, length - early)
 
-    def _end_wait(self, move: Move, event: int, client: int, begun: int) -> bool:
+    def _end_wait(self, move: Move, event: int, client: int, begun: int, wait: WaitAt) -> bool:
         """Tie the end of a wait to its begin."""
         step, late = move.step, self.limits.lateness
         if step is not None:
@@ -235,7 +243,12 @@ class Timing:
                 for key in self.changes.world.held.get(client, ())
                 if key != move.way
             )
-        return not self.changes.world.held.get(client) or self._warn(event, client)
+        # Nobody saw how it ended: by its deadline or by a warning, whichever may come first.
+        timeout = self.changes.part.by_number[wait.step].timeout
+        up = NEVER if timeout is None else timeout - self.limits.earliness
+        if timeout is None or self._warned_from(client)[0] < self.instants.least[begun] + up:
+            return self._warn(event, client)
+        return self.instants.after(event, begun, up)
 
     def latest_of(self, kind: int, key: int) -> int:
         """The instant by which a timer has fired, as far as all that was placed says."""

@@ -32,6 +32,7 @@ class Rules(Changes):
         super().__init__(part, limits, one_by_one=one_by_one)
         self.any_waiter = any_waiter
         self.left = {job: dict.fromkeys(users) for job, users in part.users.items()}  # still to be placed
+        self.exact = False  # whether to tell ways apart that differ in their instants only
         self.cut_short = False  # whether some ways were left out, so that "no way" proves nothing
 
     # ------------------------------------------------------------------ may it be placed?
@@ -200,7 +201,10 @@ class Rules(Changes):
             return f"no job of the client comes within a second of its expiry before {low}"
         if world.latest and world.latest[0][0] < low:
             return f"{self.timer_text(*world.latest[0])} first"
-        return ONE_WAY
+        if not self.exact:
+            return ONE_WAY
+        margin = self.limits.second + self.limits.earliness
+        return [key for key in world.held[step.client] if world.jobs[key].low + world.jobs[key].ttr - margin <= limit]
 
     def _idle(self, step: Step, start: int) -> str | None:
         """Why a reserve would be answered at once by something else than a timeout; None: it would not."""

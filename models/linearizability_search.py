@@ -24,6 +24,11 @@ ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"
 UNKNOWN: Final = "unknown"
 
+PLAIN: Final = "plain"
+BOUNDS: Final = "bounds"
+NONE: Final = "none"
+"""What nodes the memo takes for the same: equal states; equal states and bounds of instants; no two."""
+
 
 class Move(NamedTuple):
     """A step that is placed, or (without one) a timer that fires."""
@@ -74,13 +79,13 @@ class Search:
 
     # ------------------------------------------------------------------ the search
 
-    def run(self, max_states: int, *, memo: bool = True, patient: bool = False) -> SearchResult:
+    def run(self, max_states: int, *, memo: str = PLAIN, patient: bool = False) -> SearchResult:
         """Search until a linearization is found, or none is left, or so many states were seen.
 
         Being rejected proves something only if it was `patient`, or nothing is optional; and with `keep_time` only
-        without the memo, since nodes with the same bounds of instants count as the same there.
+        without a memo, since two nodes may count as the same of which only one has instants for what follows.
         """
-        self._eager = not memo
+        self._eager = self.rules.exact = memo == NONE
         self._patient = patient
         path: list[Move] = []
         marks: list[int] = []
@@ -104,15 +109,15 @@ class Search:
             path.append(move)
             fits = self.do(move)
             node: object = self.rules.world.number ^ self._code
-            if self._timing is not None:
+            if self._timing is not None and memo == BOUNDS:
                 node = (node, self._timing.box())
-            if not fits or (memo and node in seen):
+            if not fits or node in seen:
                 self.undo(path.pop(), marks.pop())
                 continue
             states += 1
             if states > max_states:
                 return SearchResult(UNKNOWN, most, states)
-            if memo:
+            if memo != NONE:
                 seen.add(node)
             frames.append(self.moves())
         return SearchResult(UNKNOWN if self.rules.cut_short else REJECTED, most, states)
@@ -135,7 +140,7 @@ class Search:
         if move.step is None:
             self.rules.fire(move.kind, move.key)
         else:
-            self.rules.place(move.step, move.way)
+            self.rules.place(move.step, move.way, move.limit)
         if ended is None:
             return
         place = self._places[ended.number]

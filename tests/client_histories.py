@@ -1,6 +1,6 @@
 """Histories of simulated concurrent clients of the true machine: every one of them has a linearization."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
@@ -63,10 +63,10 @@ class _Under:
 class ClientsOfMachine:
     """A server's loop over a `Machine`, and its clients, in one random but repeatable run."""
 
-    def __init__(self, seed: int, habits: Habits) -> None:
+    def __init__(self, seed: int, habits: Habits, *, make_machine: Callable[..., Machine] = Machine) -> None:
         self.random = Random(seed)
         self.habits = habits
-        self.machine = Machine(units_per_second=SECOND)
+        self.machine = make_machine(units_per_second=SECOND)
         self.events: list[tuple[int, int, str, Any]] = []
         self.count = 0
         self.noted: list[Operation] = []
@@ -233,6 +233,6 @@ class ClientsOfMachine:
         self._at(returned_at + self.random.randint(0, self.habits.think_max), "call", under.client)
 
 
-def client_history(seed: int, habits: Habits) -> History:
-    """A history of simulated clients of the true machine."""
-    return ClientsOfMachine(seed, habits).run()
+def client_history(seed: int, habits: Habits, *, make_machine: Callable[..., Machine] = Machine) -> History:
+    """A history of simulated clients of the true machine, or of one with a planted fault."""
+    return ClientsOfMachine(seed, habits, make_machine=make_machine).run()

@@ -13,6 +13,7 @@ from models.linearizability import HOLDS, UNDETERMINED, VIOLATED, check_history
 from tests.client_histories import SECOND, Habits, client_history
 from tests.history_cases import RIGHT, WRONG
 from tests.history_lines import history, op, put, reserve
+from tests.mutants.museum import MUSEUM
 from tests.naive_linearizability import Naive
 from tests.tiny_histories import tiny_history
 
@@ -309,3 +310,40 @@ def test_the_example_files_get_the_verdict_in_their_names(path: Path) -> None:
         result = check_history(read_history(lines))
     assert path.stem.startswith(result.verdict)
     assert result.as_json()["verdict"] == result.verdict
+
+
+# ---------------------------------------------------------------------- faults of machines
+
+SEEN_BY_CLIENTS = {
+    "DeleteRefusesDelayed": 1,
+    "ReleaseSwapsArguments": 1,
+    "ReleaseByAnyone": 1,
+    "DeleteByAnyone": 1,
+    "KickTakesReady": 1,
+    "KickNLeavesDelayed": 1,
+    "KickMovesTheSoonest": 1,
+    "KickNCountsWishes": 1,
+    "KickNGoesOn": 3,
+    "WarningBeforeJob": 1,
+    "FirstTubeWins": 1,
+    "TimeoutWraps": 1,
+    "PriorityIgnored": 1,
+    "AppendIgnoresThePause": 2,
+    "OneSecondLate": 2,
+    "TtrRunsFromThePut": 3,
+    "DelayInUnits": 3,
+    "TouchAddsToTheDeadline": 5,
+    "BodyCutShort": 1,
+}
+"""Exhibits of the museum whose faults clients see, each with the number of histories of which one shows it."""
+
+
+@pytest.mark.parametrize("name", SEEN_BY_CLIENTS)
+def test_the_clients_of_a_machine_with_a_fault_see_it(name: str) -> None:
+    machine = next(each.machine for each in MUSEUM if each.name == name)
+    histories = [
+        client_history(seed, Habits(operations=150), make_machine=machine) for seed in range(SEEN_BY_CLIENTS[name])
+    ]
+    verdicts = [check_history(each, lateness=0).verdict for each in histories]
+    assert VIOLATED in verdicts
+    assert UNDETERMINED not in verdicts
