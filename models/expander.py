@@ -15,6 +15,7 @@ from jsm.image import Image, body_of, containers_agree, load, request_of, restar
 from jsm.relative_key import NOW
 from jsm.states import JobState
 from jsm.transitions import Transition
+from models.calls import Call
 from models.check_result import EDGE_CODES, Refusal
 from models.edge_checks import EdgeChecks, EdgeFault
 from models.named_calls import RELOAD, named, unnamed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from jsm.image import Description
     from jsm.machine import Machine
     from jsm.records import TransitionRecord
-    from models.calls import Call
     from models.scope import Scope
 
 _child = tuple.__new__  # half the price of calling a named tuple's class
@@ -161,12 +161,18 @@ class Expander:
                 checks.refused(op.call, error, image.is_still)
                 image.put_back()  # the counters of commands
             return
+        call, first = op.call, len(records)
         if self.scope.settled:
-            machine.tick(machine.clock)
+            if checks is not None:
+                checks.accepted(call, answer, records, None)
+            call = Call("tick", (machine.clock,))
+            answer = machine.tick(machine.clock)
         found.fired[op.call.op] += 1
         key, names = self.keys.of_names(machine)
-        if checks is not None:
-            checks.accepted(op.call, answer, records, key)
+        if checks is not None and self.scope.settled:
+            checks.accepted(call, answer, records[first:], key, follows=True)
+        elif checks is not None:
+            checks.accepted(call, answer, records, key)
         elif not containers_agree(machine):
             raise EdgeFault("the containers disagree with the jobs")
         arrivals = self._follow(found, leaving, names.jobs)

@@ -155,6 +155,15 @@ def test_the_world_that_other_engines_counted_has_as_many_states(jobs: int, stat
     assert result.bytes_per_state <= 200
 
 
+def test_where_a_tick_follows_each_call_both_are_checked() -> None:
+    scope = SCOPES["spin"].but(jobs=1, puts=1)
+    assert explore(scope).verdict == HOLDS
+    shown = explore(scope, make_machine=Crashes).counterexample
+    assert shown is not None
+    assert (shown.finding.name, len(shown.calls)) == ("crash", 3)
+    assert [call.op for call in shown.calls] == ["put", "tick", "kick"]
+
+
 @pytest.mark.slow
 def test_four_jobs_of_that_world_have_as_many_states() -> None:
     result = explore(SCOPES["spin"], lockstep=False, invariants=False)
