@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 """By verdict, from the best to the worst."""
 
+_SCOPE_HELP: Final = (
+    "A world, may be repeated: tiny, small, late, tubes, promises, medium, large, spin. Default: small, late, tubes."
+)
+
 
 def check(
     *,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="A world: tiny, small, late, tubes, medium, large, spin; may be repeated. Default: three."),
-    ] = None,
+    scope: Annotated[list[str] | None, typer.Option(help=_SCOPE_HELP)] = None,
     jobs: Annotated[int | None, typer.Option(help="At most so many live jobs.")] = None,
     clients: Annotated[int | None, typer.Option(help="So many clients.")] = None,
     tubes: Annotated[int | None, typer.Option(help="So many tubes.")] = None,
     priorities: Annotated[str | None, typer.Option(help="The priorities, such as 0,1.")] = None,
     delays: Annotated[str | None, typer.Option(help="The delays in seconds, such as 0,1.")] = None,
     ttrs: Annotated[str | None, typer.Option(help="The ttrs in seconds, such as 1,2.")] = None,
-    timeouts: Annotated[
-        str | None, typer.Option(help="The timeouts of a reserve in seconds, such as none,0,1.")
-    ] = None,
+    timeouts: Annotated[str | None, typer.Option(help="The timeouts of a reserve, such as none,0,1.")] = None,
     pauses: Annotated[str | None, typer.Option(help="The pauses in seconds, such as 0,1.")] = None,
     operations: Annotated[str | None, typer.Option(help="Only these operations, such as put,delete,tick.")] = None,
     late: Annotated[bool | None, typer.Option("--late/--on-time", help="Whether ticks may come late.")] = None,
@@ -41,15 +40,8 @@ def check(
     lockstep: Annotated[bool, typer.Option(help="Compare every call with the specification.")] = True,
     invariants: Annotated[bool, typer.Option(help="Check the invariants at every call.")] = True,
     symmetry: Annotated[bool | None, typer.Option(help="Take clients as exchangeable.")] = None,
-    liveness: Annotated[
-        bool | None,
-        typer.Option(
-            help="Look for lassos, too: in each world; by default in the world `promises` when none is named."
-        ),
-    ] = None,
-    allow_unfired: Annotated[
-        list[str] | None, typer.Option(help="An operation that need not be accepted anywhere; may be repeated.")
-    ] = None,
+    liveness: Annotated[bool | None, typer.Option(help="Look for lassos; by default in `promises` alone.")] = None,
+    allow_unfired: Annotated[list[str] | None, typer.Option(help="It need not be accepted; may be repeated.")] = None,
     processes: Annotated[int, typer.Option(help="Processes side by side; 0: one a core.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the renderings of a counterexample into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -60,29 +52,28 @@ def check(
     Exit 0: it holds, for histories of any length. 1: violated; the shortest counterexample is shown. 2: bad input.
     3: undetermined, a bound was hit.
     """
-    worlds = _worlds(
-        scope or [],
-        jobs=jobs,
-        clients=clients,
-        tubes=tubes,
-        priorities=_numbers("priorities", priorities),
-        delays=_numbers("delays", delays),
-        ttrs=_numbers("ttrs", ttrs),
-        timeouts=_numbers("timeouts", timeouts, none=True),
-        pauses=_numbers("pauses", pauses),
-        operations=None if operations is None else tuple(operations.split(",")),
-        late=late,
-        symmetry=symmetry,
-    )
     from models.check_result import Bounds
 
+    given = {
+        "jobs": jobs,
+        "clients": clients,
+        "tubes": tubes,
+        "priorities": _numbers("priorities", priorities),
+        "delays": _numbers("delays", delays),
+        "ttrs": _numbers("ttrs", ttrs),
+        "timeouts": _numbers("timeouts", timeouts, none=True),
+        "pauses": _numbers("pauses", pauses),
+        "operations": None if operations is None else tuple(operations.split(",")),
+        "late": late,
+        "symmetry": symmetry,
+    }
     request = CheckRequest(
-        worlds=worlds,
+        worlds=_worlds(scope or [], given),
+        promises=_worlds_of_promises(scope or [], given, liveness),
         lockstep=lockstep,
         invariants=invariants,
         bounds=Bounds(states=states, depth=horizon, seconds=seconds),
         allow_unfired=tuple(allow_unfired or ()),
-        promises=_worlds_of_promises(worlds, liveness, is_default=not scope and worlds == _worlds([])),
         processes=processes,
         out=out,
         as_json=as_json,
@@ -179,7 +170,7 @@ def _show(document: dict[str, Any], request: CheckRequest) -> None:
         raise _Violated
 
 
-def _worlds(names: list[str], **bounds: Any) -> "dict[str, Scope]":
+def _worlds(names: list[str], bounds: dict[str, Any]) -> "dict[str, Scope]":
     """The worlds by name; bounds that are given replace those of each, of `small` when no world is named."""
     from models.scope import DEFAULT_SCOPES
 
@@ -214,12 +205,13 @@ def _numbers(field: str, text: str | None, *, none: bool = False) -> tuple[int |
     return tuple(values)
 
 
-def _worlds_of_promises(worlds: "dict[str, Scope]", asked: bool | None, *, is_default: bool) -> "dict[str, Scope]":
+def _worlds_of_promises(names: list[str], bounds: dict[str, Any], asked: bool | None) -> "dict[str, Scope]":
     """The worlds in which lassos are looked for."""
     from models.scope import SCOPES
 
     if asked:
-        return {name: world.but(refusals=False) for name, world in worlds.items()}
+        return {name: world.but(refusals=False) for name, world in _worlds(names, bounds).items()}
+    is_default = not names and all(value is None for value in bounds.values())
     return {"promises": SCOPES["promises"]} if asked is None and is_default else {}
 
 
