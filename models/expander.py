@@ -295,10 +295,15 @@ def _cell(op: Op, described: Description, error: JsmError) -> Refusal:
 def _without_repetitions(ops: Iterable[Op], described: Description, scope: Scope) -> Iterator[Op]:
     """Calls that are to be refused but once each, whatever priority, delay or deadline they name."""
     seen = set()
+    live = {part.id for part in described.jobs}
     for op in ops:
         name = op.call.op
         if (op.job or name == "append_reservation") and not _is_possible(op, described, scope):
-            call = (name,) if op.passes else (name, op.job, op.client)  # a step later, one of each operation will do
+            call: tuple[object, ...] = (name, op.job, op.client)
+            if op.passes:
+                call = (name,)  # a step later, one of each operation will do
+            elif op.job and op.job not in live:
+                call = (name, op.job)  # whoever asks for it
             if call in seen:
                 continue
             seen.add(call)
