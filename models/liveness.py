@@ -22,8 +22,8 @@ import networkx as nx
 
 from jsm.machine import Machine
 from jsm.relative_key import NOW
-from jsm.states import JobState
-from models.check_result import HOLDS, UNDETERMINED, VIOLATED
+from jsm.states import JobState, Trigger
+from models.check_result import EDGE_CODES, HOLDS, UNDETERMINED, VIOLATED
 from models.expander import Child, Expander
 from models.finding import Counterexample, Finding
 
@@ -204,9 +204,9 @@ class _Lassos:
             for child in self.edges[index]:
                 target = self.numbers[child.key]
                 op = self.expander.ops[child.code]
-                moved = {place for place, _ in child.arrivals}
+                renewed = {place for place, edge in child.arrivals if op.call.op != "tick" or edge in _BY_TICK}
                 for place, old in enumerate(child.jobs, 1):
-                    if old in whom and place in is_open[target] and place not in moved:
+                    if old in whom and place in is_open[target] and place not in renewed:
                         self._link(graph, (index, old), (target, place), child)
                 for name in whom:
                     if isinstance(name, str) and name in is_open[target] and not _renews(op.call, name):
@@ -321,6 +321,9 @@ class _Lassos:
         self.broken = Counterexample(tuple(calls), finding, loop_start=start)
 
 
+_BY_TICK: Final = {code for edge, code in EDGE_CODES.items() if edge.trigger is Trigger.RESERVE}
+"""The edges by which a tick may begin a promise anew: another client's reservation."""
+
 _SECONDS_MAX: Final = 250
 """How long a machine is followed whose state is not what it seems: longer than any duration of a scope."""
 
@@ -340,6 +343,11 @@ def _overdue(machine: Machine) -> Iterator[str]:
         if client.is_waiting and client.deadline_at is not None and client.deadline_at < clock:
             late = clock - client.deadline_at
             yield f"a_wait_with_a_deadline_is_answered: client {client.client_id} waits {late} s past its deadline"
+    unpaused = {tube.name for tube in snapshot.header().tubes if tube.pause_ends_at is None}
+    ready = {record.job.tube for record in snapshot.snapshot_jobs() if record.job.state is JobState.READY}
+    for client in snapshot.snapshot_clients():
+        if client.is_waiting and ready & unpaused & set(client.watched_tubes):
+            yield f"no_job_waits_beside_a_waiting_client: client {client.client_id} waits beside a ready job for ever"
     for tube in snapshot.header().tubes:
         if tube.pause_ends_at is not None and tube.pause_ends_at < clock:
             yield f"a_pause_ends: tube {tube.name} is paused {clock - tube.pause_ends_at} s past its pause"

@@ -75,8 +75,8 @@ def shown(name: str, **checks: bool) -> Finding | None:
         ("KickStartsTheDelay", {}, "every_transition_is_an_edge"),
         ("ReservedStaysReady", {"lockstep": False, "looks": False}, "each_job_in_exactly_one_container"),
         ("FirstTubeWins", {"lockstep": False, "looks": False}, "the_best_ready_job_goes_first"),
-        ("UrgentCountDrifts", {"lockstep": False}, "statistics_equal_a_recount"),
-        ("UrgentCountDrifts", {"invariants": False}, "lock-step look get_stats_as_yaml"),
+        ("UrgentCountDrifts", {"lockstep": False}, "tube_statistics_equal_a_recount"),
+        ("UrgentCountDrifts", {"invariants": False}, "lock-step look get_stats_tube_as_yaml"),
         ("UrgentCountDrifts", {"looks": False}, None),
         ("OwnersLost", {"lockstep": False}, "a_restored_machine_is_the_same"),
         ("OwnersLost", {"invariants": False}, "lock-step state jobs"),
@@ -90,8 +90,8 @@ def test_each_check_finds_its_fault(name: str, checks: dict[str, bool], expected
 def test_a_statistic_that_differs_is_named_with_both_values() -> None:
     found = shown("UrgentCountDrifts", invariants=False)
     assert found is not None
-    assert found.expected == "get_stats_as_yaml(0): current-jobs-urgent = 1"
-    assert found.found == "get_stats_as_yaml(0): current-jobs-urgent = 0"
+    assert found.expected == "get_stats_tube_as_yaml(0, 'default'): current-jobs-urgent = 1"
+    assert found.found == "get_stats_tube_as_yaml(0, 'default'): current-jobs-urgent = 0"
 
 
 class Deaf(Machine):
