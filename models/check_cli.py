@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from models.check_result import Bounds, CheckResult
     from models.scope import Scope
+    from models.walks import WalksResult
 
 EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 """By verdict, from the best to the worst."""
@@ -43,6 +44,12 @@ def check(
     liveness: Annotated[bool | None, typer.Option(help="Look for lassos; by default in `promises` alone.")] = None,
     allow_unfired: Annotated[list[str] | None, typer.Option(help="It need not be accepted; may be repeated.")] = None,
     processes: Annotated[int, typer.Option(help="Processes side by side; 0: one a core.")] = 0,
+    walks: Annotated[
+        int | None, typer.Option(help="Walk at random so often, instead of visiting all (exit 3).")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of a walk.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the walks.")] = 0,
+    cluster: Annotated[str | None, typer.Option(help="Walk on this Dask cluster: tcp://HOST:PORT.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the renderings of a counterexample into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
@@ -50,31 +57,25 @@ def check(
     """Visit every state of a small world over the real machine: does every history keep the protocol?
 
     Exit 0: it holds, for histories of any length. 1: violated; the shortest counterexample is shown. 2: bad input.
-    3: undetermined, a bound was hit.
+    3: undetermined: a bound was hit, or random walks found nothing, which proves nothing.
     """
     from models.check_result import Bounds
 
-    given = {
-        "jobs": jobs,
-        "clients": clients,
-        "tubes": tubes,
-        "priorities": _numbers("priorities", priorities),
-        "delays": _numbers("delays", delays),
-        "ttrs": _numbers("ttrs", ttrs),
-        "timeouts": _numbers("timeouts", timeouts, none=True),
-        "pauses": _numbers("pauses", pauses),
-        "operations": None if operations is None else tuple(operations.split(",")),
-        "late": late,
-        "symmetry": symmetry,
-    }
+    given: dict[str, Any] = {"jobs": jobs, "clients": clients, "tubes": tubes, "late": late, "symmetry": symmetry}
+    given |= _lists(priorities=priorities, delays=delays, ttrs=ttrs, timeouts=timeouts, pauses=pauses)
+    given["operations"] = None if operations is None else tuple(operations.split(","))
     request = CheckRequest(
         worlds=_worlds(scope or [], given),
-        promises=_worlds_of_promises(scope or [], given, liveness),
+        promises=_worlds_of_promises(scope or [], given, liveness, is_walk=walks is not None),
         lockstep=lockstep,
         invariants=invariants,
         bounds=Bounds(states=states, depth=horizon, seconds=seconds),
         allow_unfired=tuple(allow_unfired or ()),
         processes=processes,
+        walks=walks,
+        steps=steps,
+        seed=seed,
+        cluster=cluster,
         out=out,
         as_json=as_json,
         quiet=quiet,
@@ -94,6 +95,10 @@ class CheckRequest:
     allow_unfired: tuple[str, ...]
     promises: "dict[str, Scope]"  # the worlds in which lassos are looked for
     processes: int
+    walks: int | None  # None: no walks, every state
+    steps: int
+    seed: int
+    cluster: str | None
     out: Path | None
     as_json: bool
     quiet: bool
@@ -105,6 +110,13 @@ def _examine(request: CheckRequest) -> None:
     for name, value in (("horizon", bounds.depth), ("states", bounds.states), ("seconds", bounds.seconds)):
         if value is not None and value <= 0:
             _refuse(f"--{name} {value}: give a number above 0")
+    for name, value in (("walks", request.walks), ("steps", request.steps)):
+        if value is not None and value <= 0:
+            _refuse(f"--{name} {value}: give a number above 0")
+    if request.seed < 0:
+        _refuse(f"--seed {request.seed}: give 0 or a number above it")
+    if request.cluster is not None and request.walks is None:
+        _refuse(f"--cluster {request.cluster}: only walks are made on a cluster; give --walks, too")
     if request.processes < 0:
         _refuse(f"--processes {request.processes}: give 0 for one a core, or a number above 0")
     if out is not None and out.exists() and not out.is_dir():
@@ -117,14 +129,17 @@ def _examine(request: CheckRequest) -> None:
 
 def _run(request: CheckRequest) -> int:
     """Check all worlds up to the first that is violated; the exit code."""
-    from models.check_report import summary, told, told_of_lassos
+    from models.check_report import summary, told, told_of_lassos, told_of_walks
 
     documents: list[dict[str, Any]] = []
     lassos: list[dict[str, Any]] = []
     code = 0
     try:
         for name, world in request.worlds.items():
-            documents.append(told(name, _explored(name, world, request), request.out))
+            if request.walks is None:
+                documents.append(told(name, _explored(name, world, request), request.out))
+            else:
+                documents.append(told_of_walks(name, _walked(name, world, request), request.out))
             _show(documents[-1], request)
         if not any(document["verdict"] == "violated" for document in documents):
             for name, world in request.promises.items():
@@ -162,6 +177,24 @@ def _explored(name: str, world: "Scope", request: CheckRequest) -> "CheckResult"
     )
 
 
+def _walked(name: str, world: "Scope", request: CheckRequest) -> "WalksResult":
+    from models.engines import EngineError
+    from models.walks import WALKS, walk
+
+    try:
+        return walk(
+            world,
+            walks=request.walks or WALKS,
+            steps=request.steps,
+            seed=request.seed,
+            processes=request.processes,
+            cluster=request.cluster,
+            progress=None if request.quiet or not sys.stderr.isatty() else _progress(name, "walks"),
+        )
+    except EngineError as error:
+        _refuse(f"--cluster {error}")
+
+
 def _show(document: dict[str, Any], request: CheckRequest) -> None:
     text = document.pop("text")
     if not request.as_json:
@@ -190,6 +223,11 @@ def _scope(name: str, given: dict[str, Any]) -> "Scope":
         _refuse(f"--{error}")
 
 
+def _lists(**texts: str | None) -> dict[str, tuple[int | None, ...] | None]:
+    """The values of the options that are lists, by field of a scope."""
+    return {field: _numbers(field, text, none=field == "timeouts") for field, text in texts.items()}
+
+
 def _numbers(field: str, text: str | None, *, none: bool = False) -> tuple[int | None, ...] | None:
     if text is None:
         return None
@@ -205,20 +243,22 @@ def _numbers(field: str, text: str | None, *, none: bool = False) -> tuple[int |
     return tuple(values)
 
 
-def _worlds_of_promises(names: list[str], bounds: dict[str, Any], asked: bool | None) -> "dict[str, Scope]":
+def _worlds_of_promises(
+    names: list[str], bounds: dict[str, Any], asked: bool | None, *, is_walk: bool
+) -> "dict[str, Scope]":
     """The worlds in which lassos are looked for."""
     from models.scope import SCOPES
 
     if asked:
         return {name: world.but(refusals=False) for name, world in _worlds(names, bounds).items()}
-    is_default = not names and all(value is None for value in bounds.values())
+    is_default = not names and not is_walk and all(value is None for value in bounds.values())
     return {"promises": SCOPES["promises"]} if asked is None and is_default else {}
 
 
-def _progress(name: str) -> Callable[[int, int], None]:
+def _progress(name: str, what: str = "known states") -> Callable[[int, int], None]:
     def show(done: int, known: int) -> None:
         end = "\n" if done >= known else ""
-        sys.stderr.write(f"\r{name}: {done:,} of {known:,} known states done{end}")
+        sys.stderr.write(f"\r{name}: {done:,} of {known:,} {what} done{end}")
         sys.stderr.flush()
 
     return show

@@ -10,6 +10,7 @@ from models.liveness import check_liveness
 from models.minimise import minimise
 from models.renderings import FORMS, render, write_counterexample
 from models.scope import Scope
+from models.walks import WalksResult
 
 
 def told(name: str, result: CheckResult, out: Path | None) -> dict[str, Any]:
@@ -24,6 +25,37 @@ def told(name: str, result: CheckResult, out: Path | None) -> dict[str, Any]:
         document["counterexample"], lines = _shown(shown, out)
         text += lines
     document["text"] = "\n".join([*text, *_details(result)])
+    return document
+
+
+def told_of_walks(name: str, result: WalksResult, out: Path | None) -> dict[str, Any]:
+    """What came of random walks through a world, as `told`."""
+    document = {"world": name, **result.document(), "counterexample": None}
+    size = f"{result.walks:,} walks of seed {result.seed}, {result.steps:,} steps, {len(result.states):,} states"
+    bounds = result.scope.text()
+    headline = f"undetermined: nothing was found in {size}, which proves nothing; world: {bounds}"
+    if result.failed is not None:
+        found = "a fault" if result.counterexample is None else result.counterexample.finding.name
+        headline = f"violated: {found} in walk {result.failed} of seed {result.seed}, step {result.failed_steps:,}; "
+        headline += f"world: {bounds}"
+    text = [f"{name}: {headline}"]
+    if result.counterexample is not None:
+        document["counterexample"], lines = _shown(result.counterexample, out)
+        text += lines
+    coverage = document["coverage"]
+    met = sum(1 for count in coverage["edges"].values() if count)
+    text.append(
+        f"coverage: {met} of {len(coverage['edges'])} edges, {coverage['edge_pairs']['met']} of "
+        f"{coverage['edge_pairs']['all']} edge pairs, {len(coverage['refusals'])} kinds of refusals"
+    )
+    if result.share is not None:
+        share = result.share
+        text.append(
+            f"share:    {share.states:,} of the world's {share.states_all:,} states, {share.edges:,} of the "
+            f"{share.edges_all:,} steps between them"
+        )
+    text.append(f"speed:    {result.seconds:.1f} s, {result.steps_per_second:,.0f} steps/s")
+    document["text"] = "\n".join(text)
     return document
 
 
