@@ -3,7 +3,7 @@
 import pytest
 
 from jsm.machine import Machine
-from models.check_result import HOLDS, VIOLATED
+from models.check_result import HOLDS, UNDETERMINED, VIOLATED
 from models.explorer import explore
 from models.finding import WATCHER_RULES, Finding, find_fault
 from models.invariants import INVARIANTS
@@ -12,7 +12,17 @@ from reports.tools.mutants import TARGET
 from tests.mutants.catches import explored
 from tests.mutants.exhibit import Exhibit
 from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
-from tests.mutants.scopes import ROOM_OF, ROOMS, UNEXPLORED, exploration, explored_machine, looking, restoring
+from tests.mutants.scopes import (
+    ROOM_OF,
+    ROOMS,
+    UNEXPLORED,
+    WALKED,
+    exploration,
+    explored_machine,
+    looking,
+    restoring,
+    walked,
+)
 
 NAMED = [pytest.param(exhibit, id=f"{exhibit.number}-{exhibit.name}") for exhibit in EXHIBITS]
 EXPLORED = [named for exhibit, named in zip(EXHIBITS, NAMED, strict=True) if exhibit.number not in UNEXPLORED]
@@ -56,9 +66,17 @@ def test_a_named_property_is_broken_without_the_specification(exhibit: Exhibit) 
 def test_the_explorer_finds_the_mutant(exhibit: Exhibit) -> None:
     result = exploration(exhibit, exhibit.machine)
     assert result.verdict == VIOLATED
-    found = explored(exhibit, result)
+    found = explored(ROOM_OF[exhibit.number], result.counterexample)
     assert found is not None, "an operation never fired, and nothing else is wrong"
     assert f"| {exhibit.number} | {exhibit.bug} | {exhibit.clauses} | `{found}` |" in REPORT, STALE
+
+
+@pytest.mark.parametrize("exhibit", [each for each in EXHIBITS if each.number in WALKED], ids=lambda each: each.name)
+def test_a_walk_finds_the_mutant(exhibit: Exhibit) -> None:
+    found = explored("walk", walked(exhibit, exhibit.machine).counterexample)
+    assert found is not None
+    assert f"| {exhibit.number} | {exhibit.bug} | {exhibit.clauses} | `{found}` |" in REPORT, STALE
+    assert walked(exhibit, Machine).verdict == UNDETERMINED
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from jsm.errors import JsmError
-from models.check_result import CheckResult
-from models.finding import find_fault
+from models.finding import Counterexample, find_fault
 from models.lockstep import Lockstep, difference_of, replay
 from models.watcher import TransitionViolation, TransitionWatcher
 from tests.mutants.exhibit import Exhibit
-from tests.mutants.scopes import ROOM_OF, UNEXPLORED, exploration
+from tests.mutants.scopes import ROOM_OF, UNEXPLORED, WALKED, exploration, walked
 from tests.test_lockstep import STEPS, call_of
 
 
@@ -45,17 +44,20 @@ def by_watcher(exhibit: Exhibit) -> str | None:
 
 
 def by_explorer(exhibit: Exhibit) -> str | None:
-    """What the explorer finds in the exhibit's room; None where it has nothing to find."""
-    return None if exhibit.number in UNEXPLORED else explored(exhibit, exploration(exhibit, exhibit.machine))
+    """What the explorer finds in the exhibit's room, or a walk in its world; None where they have nothing to find."""
+    if exhibit.number in WALKED:
+        return explored("walk", walked(exhibit, exhibit.machine).counterexample)
+    if exhibit.number in UNEXPLORED:
+        return None
+    return explored(ROOM_OF[exhibit.number], exploration(exhibit, exhibit.machine).counterexample)
 
 
-def explored(exhibit: Exhibit, result: CheckResult) -> str | None:
-    """Room, finding, and the length of the history in the result of an exploration; None: it found nothing."""
-    example = result.counterexample
+def explored(world: str, example: Counterexample | None) -> str | None:
+    """A world, and the finding and the length of the history that was found in it; None: nothing was."""
     if example is None:
         return None
     calls = f"{len(example.calls)} call{'s' if len(example.calls) > 1 else ''}"
-    return f"{ROOM_OF[exhibit.number]}: {example.finding.name}, {calls}"
+    return f"{world}: {example.finding.name}, {calls}"
 
 
 EXAMPLES: Final = 100

@@ -22,6 +22,7 @@ from models.finding import reloaded
 from models.invariants import check_looks
 from models.picture import looks_of, picture_of
 from models.scope import Scope
+from models.walks import WalksResult, walk
 from tests.mutants.exhibit import RELOAD, Exhibit
 
 
@@ -190,9 +191,24 @@ ROOM_OF: Final[Mapping[str, str]] = {number: room for room, numbers in _IN_ROOM.
 
 UNEXPLORED: Final[Mapping[str, str]] = {
     "J15": "In an explored world a second is a time unit; with four units a second the lock-step finds it.",
-    "J35": "What it goes by, how often a job was released, is in no state's key; histories in lock-step find it.",
+    "J35": "What it goes by, how often a job was released, is in no state's key; a walk finds it.",
 }
 """The exhibits that no exploration finds, and why."""
+
+WALKED: Final[Mapping[str, Room]] = {
+    "J35": Room(
+        jobs=2,
+        clients=1,
+        priorities=(0,),
+        delays=(0,),
+        timeouts=(0,),
+        late=False,
+        operations=("put", "reserve_job", "release", "append_reservation", "tick", "delete"),
+    ),
+}
+"""The exhibits that a random walk finds, and the world in which it walks."""
+
+WALK_STEPS: Final = 200
 
 _SHOWN_BY_LOOKS: Final = ("J31", "J55")
 """The exhibits that only statistics show, of which the explorer takes none."""
@@ -203,6 +219,11 @@ def explored_machine(exhibit: Exhibit, machine: type[Machine]) -> type[Machine]:
     if RELOAD in exhibit.calls:
         return restoring(machine)
     return looking(machine) if exhibit.number in _SHOWN_BY_LOOKS else machine
+
+
+def walked(exhibit: Exhibit, make_machine: type[Machine]) -> WalksResult:
+    """A walk through the exhibit's world with a machine."""
+    return walk(WALKED[exhibit.number], walks=1, steps=WALK_STEPS, make_machine=make_machine)
 
 
 def exploration(exhibit: Exhibit, make_machine: type[Machine]) -> CheckResult:
