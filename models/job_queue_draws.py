@@ -5,6 +5,7 @@ already (`drawn` of the machine).
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hypothesis import strategies as st
@@ -32,10 +33,8 @@ class Job:
         return self.name
 
 
-_MOODS: Final = st.sampled_from([1, 3, 0])
+_MOODS: Final = (1, 3, 0)
 """An operation may be usual, frequent or never made in a history: some faults need many of a kind, or none between."""
-
-_LIKED: Final = st.sampled_from([1, 3])
 
 _CROWD: Final = 5
 """The number of jobs from which on few are added."""
@@ -66,12 +65,24 @@ def choices(draw: st.DrawFn) -> Choice:
     """A call that is likely to matter now, and its arguments."""
     machine: JobQueueMachine = draw(st.runner())
     if not machine.moods:
-        machine.moods = {op: draw(_LIKED if op in _ALWAYS else _MOODS) for op in machine.arguments_of}
+        machine.moods = draw(_moods(tuple(machine.arguments_of)))
     weights = {op: _weight(machine, op) * machine.moods[op] for op in machine.possible()}
     likely = [op for op, weight in weights.items() for _ in range(weight)]
     op = draw(st.sampled_from(likely or list(weights)))
     arguments = {name: draw(strategy) for name, strategy in machine.arguments_of[op].items()}
     return Choice(op, machine.name_of(op), arguments)
+
+
+@cache
+def _moods(ops: tuple[str, ...]) -> st.SearchStrategy[dict[str, int]]:
+    """A mood for each operation: one choice for all, the digits of a number, since a choice costs as much as a step."""
+    base = len(_MOODS)
+
+    def decoded(number: int) -> dict[str, int]:
+        digits = [number // base**place % base for place in range(len(ops))]
+        return {op: _MOODS[digit] or int(op in _ALWAYS) for op, digit in zip(ops, digits, strict=True)}
+
+    return st.integers(0, base ** len(ops) - 1).map(decoded)
 
 
 def _weight(machine: "JobQueueMachine", op: str) -> int:

@@ -89,7 +89,7 @@ _PLAIN: Final[Mapping[str, Sequence[int | None]]] = {
 """Small numbers, so that they meet: equal priorities, instants that coincide. The plainest first."""
 
 _RUNS: Final = settings(
-    max_examples=300,
+    max_examples=400,
     stateful_step_count=30,
     deadline=None,
     report_multiple_bugs=False,

@@ -7,7 +7,7 @@ Leaving out runs by halves is after Zeller and Hildebrandt, "Simplifying and Iso
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from models.job_queue_draws import Job
@@ -20,6 +20,8 @@ ATTEMPTS_MAX: Final = 3000
 """How many histories are tried at most."""
 
 _PAIRS_MAX: Final = 14  # steps of which all pairs are tried: 91 attempts
+
+_CHANGED_MAX: Final = 8  # steps of which each is left out with each change of another: some hundred attempts
 
 
 class Step(NamedTuple):
@@ -86,7 +88,7 @@ class _Search:
 
     def smaller(self, shown: _Shown) -> _Shown | None:
         """A smaller history with a difference; None: there is none, or no attempt left."""
-        for candidates in (_without_runs, _without_pairs, _merged, self._renamed, self._plainer):
+        for candidates in (_without_runs, _without_pairs, _merged, self._renamed, self._plainer, self._without_but):
             for candidate in candidates(shown.steps):
                 if self._left <= 0:
                     return None
@@ -148,6 +150,19 @@ class _Search:
                     continue
                 for plainer in self._values(step, name)[:-1]:
                     yield _exchanged(steps, place, {**step.arguments, name: plainer})
+
+    def _without_but(self, steps: History) -> Iterator[History]:
+        """Without a step, but with another argument in another step, where there are few."""
+        if len(steps) > _CHANGED_MAX:
+            return
+        for left, place in permutations(range(len(steps)), 2):
+            for name, value in steps[place].arguments.items():
+                if isinstance(value, Job):
+                    continue
+                for other in self._kind.plain_values(steps[place].op, name):
+                    if other != value:
+                        changed = _exchanged(steps, place, {**steps[place].arguments, name: other})
+                        yield [*changed[:left], *changed[left + 1 :]]
 
 
 def _exchanged(steps: History, place: int, arguments: Mapping[str, Any]) -> History:
