@@ -26,7 +26,6 @@ QUICK_BUGS = {
 """The bugs of the quick tests: one or two of a class, each found within a second."""
 
 CLAUSES = {
-    "SecondLate": "L1 L2 L3 L5",
     "LeftUnderflows": "S14",
     "FirstTube": "S9",
     "TimeoutsNotCounted": "S15",
