@@ -18,7 +18,8 @@ EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 """By verdict, from the best to the worst."""
 
 _SCOPE_HELP: Final = (
-    "A world, may be repeated: tiny, small, late, tubes, promises, medium, large, spin. Default: small, late, tubes."
+    "A world, may be repeated: tiny, small, late, tubes, promises, medium, large, spin. "
+    "Default: small, late, tubes; for walks: large."
 )
 
 
@@ -45,10 +46,11 @@ def check(
     allow_unfired: Annotated[list[str] | None, typer.Option(help="It need not be accepted; may be repeated.")] = None,
     processes: Annotated[int, typer.Option(help="Processes side by side; 0: one a core.")] = 0,
     walks: Annotated[
-        int | None, typer.Option(help="Walk at random so often, instead of visiting all (exit 3).")
+        int | None, typer.Option(help="Walk at random so often, instead of visiting all (exit 1 or 3).")
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps of a walk.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the walks.")] = 0,
+    walk: Annotated[int | None, typer.Option(help="Only the walk of this number, to see it again.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Walk on this Dask cluster: tcp://HOST:PORT.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the renderings of a counterexample into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -64,9 +66,10 @@ def check(
     given: dict[str, Any] = {"jobs": jobs, "clients": clients, "tubes": tubes, "late": late, "symmetry": symmetry}
     given |= _lists(priorities=priorities, delays=delays, ttrs=ttrs, timeouts=timeouts, pauses=pauses)
     given["operations"] = None if operations is None else tuple(operations.split(","))
+    is_walk = walks is not None or walk is not None
     request = CheckRequest(
-        worlds=_worlds(scope or [], given),
-        promises=_worlds_of_promises(scope or [], given, liveness, is_walk=walks is not None),
+        worlds=_worlds(scope or [], given, is_walk=is_walk),
+        promises=_worlds_of_promises(scope or [], given, liveness, is_walk=is_walk),
         lockstep=lockstep,
         invariants=invariants,
         bounds=Bounds(states=states, depth=horizon, seconds=seconds),
@@ -75,6 +78,7 @@ def check(
         walks=walks,
         steps=steps,
         seed=seed,
+        walk=walk,
         cluster=cluster,
         out=out,
         as_json=as_json,
@@ -98,10 +102,16 @@ class CheckRequest:
     walks: int | None  # None: no walks, every state
     steps: int
     seed: int
+    walk: int | None  # this one only
     cluster: str | None
     out: Path | None
     as_json: bool
     quiet: bool
+
+    @property
+    def is_walk(self) -> bool:
+        """Whether to walk at random, instead of visiting every state."""
+        return self.walks is not None or self.walk is not None
 
 
 def _examine(request: CheckRequest) -> None:
@@ -113,9 +123,15 @@ def _examine(request: CheckRequest) -> None:
     for name, value in (("walks", request.walks), ("steps", request.steps)):
         if value is not None and value <= 0:
             _refuse(f"--{name} {value}: give a number above 0")
-    if request.seed < 0:
-        _refuse(f"--seed {request.seed}: give 0 or a number above it")
-    if request.cluster is not None and request.walks is None:
+    for name, number in (("seed", request.seed), ("walk", request.walk or 0)):
+        if number < 0:
+            _refuse(f"--{name} {number}: give 0 or a number above it")
+    for name, value in (("horizon", bounds.depth), ("states", bounds.states), ("seconds", bounds.seconds)):
+        if request.is_walk and value is not None:
+            _refuse(f"--{name} {value}: is no bound of walks; give --walks and --steps alone")
+    if request.is_walk and not (request.lockstep and request.invariants):
+        _refuse("--no-lockstep, --no-invariants: walks are always checked; leave them out")
+    if request.cluster is not None and not request.is_walk:
         _refuse(f"--cluster {request.cluster}: only walks are made on a cluster; give --walks, too")
     if request.processes < 0:
         _refuse(f"--processes {request.processes}: give 0 for one a core, or a number above 0")
@@ -136,10 +152,10 @@ def _run(request: CheckRequest) -> int:
     code = 0
     try:
         for name, world in request.worlds.items():
-            if request.walks is None:
-                documents.append(told(name, _explored(name, world, request), request.out))
-            else:
+            if request.is_walk:
                 documents.append(told_of_walks(name, _walked(name, world, request), request.out))
+            else:
+                documents.append(told(name, _explored(name, world, request), request.out))
             _show(documents[-1], request)
         if not any(document["verdict"] == "violated" for document in documents):
             for name, world in request.promises.items():
@@ -187,6 +203,7 @@ def _walked(name: str, world: "Scope", request: CheckRequest) -> "WalksResult":
             walks=request.walks or WALKS,
             steps=request.steps,
             seed=request.seed,
+            only=request.walk,
             processes=request.processes,
             cluster=request.cluster,
             progress=None if request.quiet or not sys.stderr.isatty() else _progress(name, "walks"),
@@ -203,12 +220,15 @@ def _show(document: dict[str, Any], request: CheckRequest) -> None:
         raise _Violated
 
 
-def _worlds(names: list[str], bounds: dict[str, Any]) -> "dict[str, Scope]":
-    """The worlds by name; bounds that are given replace those of each, of `small` when no world is named."""
+def _worlds(names: list[str], bounds: dict[str, Any], *, is_walk: bool) -> "dict[str, Scope]":
+    """The worlds by name; bounds that are given replace those of each, of `small` when no world is named.
+
+    Walks are for worlds that are too large to be visited, so for them it is `large`.
+    """
     from models.scope import DEFAULT_SCOPES
 
     given = {field: value for field, value in bounds.items() if value is not None}
-    chosen = names or (["small"] if given else list(DEFAULT_SCOPES))
+    chosen = names or (["large"] if is_walk else ["small"] if given else list(DEFAULT_SCOPES))
     return {name: _scope(name, given) for name in chosen}
 
 
@@ -250,7 +270,7 @@ def _worlds_of_promises(
     from models.scope import SCOPES
 
     if asked:
-        return {name: world.but(refusals=False) for name, world in _worlds(names, bounds).items()}
+        return {name: world.but(refusals=False) for name, world in _worlds(names, bounds, is_walk=is_walk).items()}
     is_default = not names and not is_walk and all(value is None for value in bounds.values())
     return {"promises": SCOPES["promises"]} if asked is None and is_default else {}
 

@@ -9,7 +9,7 @@ from models.finding import Counterexample
 from models.liveness import check_liveness
 from models.minimise import minimise
 from models.renderings import FORMS, render, write_counterexample
-from models.scope import Scope
+from models.scope import SCOPES, Scope
 from models.walks import WalksResult
 
 
@@ -40,8 +40,11 @@ def told_of_walks(name: str, result: WalksResult, out: Path | None) -> dict[str,
         headline += f"world: {bounds}"
     text = [f"{name}: {headline}"]
     if result.counterexample is not None:
-        document["counterexample"], lines = _shown(result.counterexample, out)
+        document["counterexample"], lines = _shown(result.counterexample, out, is_short=True)
         text += lines
+        again = f"jsm check --scope {name}{options_of(name, result.scope)} --walk {result.failed}"
+        document["walks"]["again"] = f"{again} --seed {result.seed} --steps {result.failed_steps}"
+        text.append(f"again:    {document['walks']['again']}")
     coverage = document["coverage"]
     met = sum(1 for count in coverage["edges"].values() if count)
     text.append(
@@ -54,15 +57,36 @@ def told_of_walks(name: str, result: WalksResult, out: Path | None) -> dict[str,
             f"share:    {share.states:,} of the world's {share.states_all:,} states, {share.edges:,} of the "
             f"{share.edges_all:,} steps between them"
         )
+    closely = ", ".join(f"{count:,} for {part}" for part, count in sorted(result.checked.items()))
+    text.append(f"checks:   {result.steps:,} steps in lock-step, and closely: {closely}")
     text.append(f"speed:    {result.seconds:.1f} s, {result.steps_per_second:,.0f} steps/s")
+    if result.never_fired:
+        text.append(f"never accepted: {', '.join(result.never_fired)}")
     document["text"] = "\n".join(text)
     return document
 
 
-def _shown(shown: Counterexample, out: Path | None) -> tuple[dict[str, Any], list[str]]:
+def options_of(name: str, scope: Scope) -> str:
+    """The options, each with a blank before it, that make a world of that name this one."""
+    named = SCOPES[name]
+    options = ""
+    for field in ("jobs", "clients", "tubes", "priorities", "delays", "ttrs", "timeouts", "pauses", "operations"):
+        value = getattr(scope, field)
+        if value != getattr(named, field):
+            parts = value if isinstance(value, tuple) else (value,)
+            options += f" --{field} {','.join('none' if part is None else str(part) for part in parts)}"
+    if scope.late != named.late:
+        options += " --late" if scope.late else " --on-time"
+    if scope.symmetry != named.symmetry:
+        options += " --symmetry" if scope.symmetry else " --no-symmetry"
+    return options
+
+
+def _shown(shown: Counterexample, out: Path | None, *, is_short: bool = False) -> tuple[dict[str, Any], list[str]]:
     """The counterexample made short, for machines and for people; its renderings are written into a folder."""
-    with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
-        shown = minimise(shown)
+    if not is_short:
+        with suppress(ValueError):  # what only the exploration saw can't be judged again, and stays as it is
+            shown = minimise(shown)
     renderings = {form: render(shown, form) for form in FORMS}
     lines = [renderings["steps"]]
     if out is not None:

@@ -47,6 +47,7 @@ _RELOADS: Final = (0.0, 0.0005, 0.005, 0.02)
 _MISUSES: Final = (0.01, 0.05, 0.2)
 _HASTES: Final = (0.03, 0.2, 1.0)
 _AHEADS: Final = (0.0, 0.1, 0.5)
+_SPARING: Final = 0.5  # what stays at the top of a heap while others come and go makes stale keys pile up in it
 _MOODS: Final = (30, 300, 3000)
 
 
@@ -139,6 +140,7 @@ class Habits(NamedTuple):
     haste: float  # the share of ticks thought of that are made where one is due
     punctual: float  # the share of these that come at once
     ahead: float  # the share of the timed calls before which a second has passed
+    spares: bool  # whether the oldest job, and the wait of the first client, are left alone
 
 
 def habits_of(scope: Scope, random: Random) -> Habits:
@@ -157,6 +159,7 @@ def habits_of(scope: Scope, random: Random) -> Habits:
         random.choice(_HASTES),
         random.uniform(0.3, 1.0),
         random.choice(_AHEADS) if scope.ahead else 0.0,
+        random.random() < _SPARING,
     )
 
 
@@ -235,7 +238,18 @@ class Chooser:
         if op == PASS:
             return self._steps.passes
         targets = list(_TARGETS[op](self._scope, spec))
+        if self.habits.spares:
+            targets = self._spared(op, targets, spec)
         return self._at(op, self._random.choice(targets), spec, due) if targets else []
+
+    def _spared(self, op: str, targets: list[Any], spec: Spec) -> list[Any]:
+        """The targets but for the oldest job, its tube where jobs are kicked, and the first client's wait."""
+        if op == "kick_n":
+            oldest = next(iter(spec.jobs.values()), None)
+            return [tube for tube in targets if oldest is None or tube != oldest.tube]
+        if op in ("cancel_reservation", "close_client"):
+            return [name for name in targets if name != self._scope.client_names[0]]
+        return [target for target in targets if (target[0] if isinstance(target, tuple) else target) != 1]
 
     def _at(self, op: str, target: Any, spec: Spec, due: int | None) -> list[int]:
         """The calls of an operation on a target: those at once, or those before which a second passes."""

@@ -55,9 +55,10 @@ CONTAINERS_AGREE: Final = "containers_agree_with_the_jobs"
 class Stumble(Exception):
     """A step showed a fault."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Finding, by: tuple[str, ...]) -> None:
         super().__init__(finding.name)
         self.finding = finding
+        self.by = by  # the dear check that saw it; empty: what is compared after every step
 
 
 class Cut(list["Record"]):
@@ -98,6 +99,7 @@ class Walker:
         self.spec.records = self._cut
         self.records.clear()
         self.made = 0
+        self._by: tuple[str, ...] = ()
         self.machine = self.guarded("start", self._new)
 
     def _new(self) -> Machine:
@@ -122,8 +124,10 @@ class Walker:
         self.made += 1
         if self.calls is not None:
             self.calls.append(call)
+        self._by = (INVARIANTS,) if INVARIANTS in deep else ()
         before = self.guarded("look", lambda: picture_of(self.machine)) if INVARIANTS in deep else None
         self.records.clear()
+        self._by = ()
         if call.op == RELOAD:
             self.guarded(RELOAD, self._reload)
             outcome: dict[str, Any] = {"ok": None}
@@ -144,9 +148,9 @@ class Walker:
         except JsmError as error:
             found = outcome = {"refused": str(error.refusal)}
         except InvariantViolation as violation:  # of a machine that checks itself
-            raise Stumble(self._violation(violation)) from None
+            raise self._violation(violation) from None
         except Exception as error:
-            raise Stumble(self._finding(CRASH, "an answer or a refusal", f"{call.op} raised {error!r}")) from None
+            raise self._stumble(CRASH, "an answer or a refusal", f"{call.op} raised {error!r}") from None
         self._agree("outcome", found, expected)
         return outcome
 
@@ -166,18 +170,23 @@ class Walker:
         self.due = spec.next_tick_at()
         self._agree("next_tick_at", machine.next_tick_at(), self.due)
         self._agree("state clock", machine.clock, spec.clock)
-        if CONTAINERS in deep and not containers_agree(machine):
-            text = "every heap, timer and count is what a recount over jobs and clients gives"
-            raise Stumble(self._finding(CONTAINERS_AGREE, text, f"after {call.op} one is not"))
+        if CONTAINERS in deep:
+            self._by = (CONTAINERS,)
+            if not containers_agree(machine):
+                text = "every heap, timer and count is what a recount over jobs and clients gives"
+                raise self._stumble(CONTAINERS_AGREE, text, f"after {call.op} one is not")
         if before is not None:
+            self._by = (INVARIANTS,)
             after = picture_of(machine)
             check_step(before, call, outcome, self.records, after)
             check_state(after)
         if STATE in deep or call.op == RELOAD:
+            self._by = (STATE,)
             worlds = state_of_machine(machine), state_of_spec(spec)
             for part, wanted in worlds[1].items():
                 self._agree(f"state {part}", worlds[0][part], wanted)
         if LOOKS in deep:
+            self._by = (LOOKS,)
             commands = dict(spec.commands)
             picture = picture_of(machine)
             check_looks(picture, looks_of(machine, picture))
@@ -191,22 +200,22 @@ class Walker:
         except Stumble:
             raise
         except InvariantViolation as violation:
-            raise Stumble(self._violation(violation)) from None
+            raise self._violation(violation) from None
         except Exception as error:
-            raise Stumble(self._finding(CRASH, "no exception", f"a {what} raised {error!r}")) from None
+            raise self._stumble(CRASH, "no exception", f"a {what} raised {error!r}") from None
 
     def _agree(self, what: str, machine: Any, spec: Any) -> None:
         if machine != spec:
             found = narrowed(what, machine, spec)
-            raise Stumble(self._finding(f"lock-step {what}", found.spec, found.machine))
+            raise self._stumble(f"lock-step {what}", found.spec, found.machine)
 
-    def _violation(self, violation: InvariantViolation) -> Finding:
+    def _violation(self, violation: InvariantViolation) -> Stumble:
         found = str(violation).removeprefix(f"{violation.name}: ")
-        return self._finding(violation.name, "the invariant holds", found)
+        return self._stumble(violation.name, "the invariant holds", found)
 
-    def _finding(self, name: str, expected: str, found: str) -> Finding:
+    def _stumble(self, name: str, expected: str, found: str) -> Stumble:
         clause, text = _TEXTS.get(name, ("", "Machine and specification agree, and every invariant holds"))
-        return Finding(name, clause, text, expected, found, self.made - 1)
+        return Stumble(Finding(name, clause, text, expected, found, self.made - 1), self._by)
 
 
 _TEXTS: Final = {
@@ -220,7 +229,7 @@ class Fault(NamedTuple):
 
     steps: bytes  # an `array("L")`
     finding: Finding
-    by: tuple[str, ...]  # the dear checks of the last step
+    by: tuple[str, ...]  # the dear check that saw it; empty: what is compared after every step
 
 
 @dataclass(slots=True)
@@ -298,7 +307,7 @@ class _Walk:
                     self._last.clear()
                     key = self._keys.of(walker.machine)
         except Stumble as stumble:
-            walked.fault = Fault(self._history.tobytes(), stumble.finding, tuple(deep))
+            walked.fault = Fault(self._history.tobytes(), stumble.finding, stumble.by)
         walked.states = array("Q", sorted(states)).tobytes()
         walked.edges = array("Q", sorted(edges)).tobytes()
         for edge, code in EDGE_CODES.items():

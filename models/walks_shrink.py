@@ -9,11 +9,13 @@ becomes calls, and `models.minimise` makes these plain, if the judge of all chec
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from jsm.machine import Machine
 from models.finding import Counterexample, Finding, find_fault
 from models.minimise import minimise
+from models.shrinking import History, histories, weight
 from models.walks_choice import Steps
 from models.walks_run import Stumble, Walker
 
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from models.scope import Scope
     from models.walks_run import Fault
 
-STEPS_MAX: Final = 400_000
-"""How many steps are taken at most, all attempts together: half a minute to two minutes."""
+STEPS_MAX: Final = 1_000_000
+"""How many steps are taken at most, all attempts together: half a minute."""
 
-_JUDGED_MAX: Final = 400  # calls that the judge of all checks, at 1 to 7 ms a call, is asked about
-_ATTEMPT_CALLS: Final = 30_000  # calls that the minimiser's judge makes at most, all attempts together
+_FRONTS: Final = (0.9, 0.5, 0.25, 0.125, 0.0625)  # of what is left, the shares that are tried to be left out at once
+
+_JUDGED_MAX: Final = 1_000  # calls that the judge of all checks, at 1 to 7 ms a call, is asked about
+_MINIMISED_MAX: Final = 40  # calls that the minimiser is given, which tries thousands of histories
+_PLAINER_CALLS: Final = 100_000  # calls that are made at most to make longer ones plainer, all attempts together
 
 
 def counterexample_of(
@@ -44,19 +49,15 @@ def counterexample_of(
     search = _Search(scope, make_machine, fault, steps_max)
     codes = search.shortest(list(steps))
     calls, finding = search.calls_of(codes)
+    calls, finding = search.plainer(calls, finding)
     shown = Counterexample(tuple(calls), finding)
-    if len(calls) > _JUDGED_MAX:
-        return shown
-    attempts = max(_ATTEMPT_CALLS // len(calls), 50)
-    judged = find_fault(calls, make_machine=make_machine)
+    judged = find_fault(calls, make_machine=make_machine) if len(calls) <= _JUDGED_MAX else None
     if judged is not None:
         shown = Counterexample(tuple(calls[: judged.step + 1]), judged)
-        return minimise(shown, make_machine=make_machine, attempts_max=attempts)
-
-    def judge(tried: Counterexample) -> Finding | None:
-        return search.finding_of(tried.calls)
-
-    return minimise(shown, make_machine=make_machine, judge=judge, attempts_max=attempts)
+        return minimise(shown, make_machine=make_machine) if len(shown.calls) <= _MINIMISED_MAX else shown
+    if len(calls) > _MINIMISED_MAX:
+        return shown
+    return minimise(shown, make_machine=make_machine, judge=lambda tried: search.finding_of(tried.calls))
 
 
 class _Search:
@@ -75,12 +76,32 @@ class _Search:
         seen = self._shown(codes)
         if seen is None:  # the dear checks after each step look at more than the walk did: keep what the walk saw
             return codes
-        codes = seen
+        codes = self._without_kinds(self._without_front(seen))
         size = len(codes) // 2
         while size and self._left > 0:
             codes, gone = self._without_runs(codes, size)
             if not gone or size > 1:
                 size //= 2
+        return codes
+
+    def _without_front(self, codes: list[int]) -> list[int]:
+        """Leave out what was long ago, as much at once as can go."""
+        for share in _FRONTS:
+            shown: list[int] | None = codes
+            while shown is not None and self._left > 0:
+                codes = shown
+                start = int(len(codes) * share)
+                shown = self._shown(codes[start:]) if start else None
+        return codes
+
+    def _without_kinds(self, codes: list[int]) -> list[int]:
+        """Leave out all steps of an operation, then all that are the same call: what matters may be their number."""
+        kinds: tuple[Callable[[int], Any], ...] = (lambda code: self._steps.calls[code].op, lambda code: code)
+        for kind_of in kinds:
+            for kind, _ in Counter(map(kind_of, codes)).most_common():
+                kept = [code for code in codes[:-1] if kind_of(code) != kind]
+                if len(kept) + 1 < len(codes) and self._left > 0:
+                    codes = self._shown([*kept, codes[-1]]) or codes
         return codes
 
     def _without_runs(self, codes: list[int], size: int) -> tuple[list[int], bool]:
@@ -119,12 +140,32 @@ class _Search:
         """The calls of some steps, and what the last one shows. Raises `ValueError` when they show nothing."""
         walker = Walker(self._scope, self._make_machine, self._steps)
         walker.calls = []
-        for code in codes:
+        for place, code in enumerate(codes, 1):
             try:
-                walker.step(code, self._deep if code == codes[-1] else ())
+                walker.step(code, self._deep if place == len(codes) else ())
             except Stumble as stumble:
                 return walker.calls, stumble.finding
         raise ValueError(f"these steps do not show the finding {self._name!r}")
+
+    def plainer(self, calls: list[Call], finding: Finding) -> tuple[list[Call], Finding]:
+        """As many calls with smaller arguments that show the same, the last one as before."""
+        left = _PLAINER_CALLS
+        best, helped = History(tuple(calls), 1), True
+        while helped and left > 0:
+            helped = False
+            now = weight(best)
+            for tried in histories(best):
+                if left <= 0:
+                    break
+                left -= len(calls) // 4 + 1  # for making and weighing the history
+                if tried.units_per_second != 1 or weight(tried) >= now:
+                    continue
+                left -= len(calls)
+                seen = self.finding_of(tried.calls)
+                if seen is not None and (seen.name, seen.step) == (finding.name, len(calls) - 1):
+                    best, finding, helped = tried, seen, True
+                    break
+        return list(best.calls), finding
 
     def finding_of(self, calls: Sequence[Call]) -> Finding | None:
         """What calls show, checked after each as the walk's last step was."""
