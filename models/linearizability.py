@@ -27,7 +27,7 @@ from models.histories import History
 from models.linearizability_instants import Instants
 from models.linearizability_schedule import Event, schedule_of
 from models.linearizability_search import ACCEPTED, BOUNDS, NONE, PLAIN, REJECTED, UNKNOWN, Move, Search
-from models.linearizability_steps import Part, parts_of, steps_of, whole_part
+from models.linearizability_steps import Part, Step, parts_of, steps_of, whole_part
 from models.linearizability_words import Rejection, explain
 from models.linearizability_world import Limits
 
@@ -39,6 +39,9 @@ NAME: Final = "history_is_linearizable"
 
 MAX_STATES: Final = 300_000
 """How many states are searched unless told otherwise: some ten seconds of work, a minute where instants are tight."""
+
+PUNCTUAL: Final = 20
+"""The part of the lateness within which a server's timers are expected to fire at first."""
 
 DEVIATIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -92,14 +95,6 @@ class HistoryResult:
         return document
 
 
-class _Attempt(NamedTuple):
-    """How the search of all parts ended."""
-
-    verdict: str
-    states: int
-    paths: list[tuple[Search, tuple[Move, ...]]]  # of the parts; when rejected, of the rejected one alone
-
-
 def check_history(
     history: History,
     *,
@@ -124,58 +119,89 @@ def check_history(
         if name not in DEVIATIONS:
             raise BadValueError("deviations", name, f"some of {', '.join(DEVIATIONS)}")
     steps, names = steps_of(history, earliness=earliness)
-    parts = parts_of(steps, names)
-    limits = Limits(second, late, earliness, "KB-1" in deviations)
-    switches = {"any_waiter": "KB-12" in deviations, "one_by_one": "one-by-one" in deviations}
-    searches = [Search(part, limits, **switches) for part in parts]
-    attempt = _search(searches, max_states)
-    states = attempt.states
-    if attempt.verdict == REJECTED and any(step.optional for step in steps):  # was something put off too long?
-        attempt = _search(searches, max_states - states, patient=True)
-        states += attempt.states
-    events = schedule_of(steps, attempt.paths) if attempt.verdict == ACCEPTED else None
-    if attempt.verdict != ACCEPTED or events is not None:
-        return _result(history, parts, attempt._replace(states=states), events, max_states)
-    # The instants of that order don't fit together: look for one whose instants do.
-    whole = [Search(whole_part(steps, names), limits, **switches)]
-    patience = (False, True) if any(step.optional for step in steps) else (True,)
-    ways = [(group, memo, patient) for memo in (PLAIN, BOUNDS) for group in (searches, whole) for patient in patience]
-    for group, memo, patient in [*ways, (whole, NONE, True)]:
-        attempt = _search(group, max_states - states, timed=True, memo=memo, patient=patient)
-        states += attempt.states
-        if attempt.verdict == ACCEPTED:
-            events = schedule_of(steps, attempt.paths)
-        if events is not None or attempt.verdict == UNKNOWN:
-            break
-    return _result(history, parts, attempt._replace(states=states), events, max_states)
-
-
-def _search(
-    group: Sequence[Search], max_states: int, *, timed: bool = False, memo: str = PLAIN, patient: bool = False
-) -> _Attempt:
-    """Search all parts; a rejected one decides, an unknown one only if no other is rejected."""
+    check = _Check(steps, parts_of(steps, names), whole_part(steps, names), deviations)
     states = 0
-    verdict = ACCEPTED
-    paths = []
-    for fresh in group:
-        search = fresh.again()
-        if timed:
-            search.keep_time(Instants())
-        found = search.run(max_states - states, memo=memo, patient=patient)
-        states += found.states
-        if found.verdict == REJECTED:
-            return _Attempt(REJECTED, states, [(fresh.again(), found.path)])
-        if found.verdict == UNKNOWN:
-            verdict = UNKNOWN
-        paths.append((fresh.again(), found.path))
-    return _Attempt(verdict, states, paths)
+    punctual = late // PUNCTUAL
+    if punctual < late:  # most servers are, and then there is little to try; if not, this proves nothing
+        found = check.run(Limits(second, punctual, earliness, "KB-1" in deviations), max_states // 4, (PLAIN,))
+        states = found.states
+        if found.events is not None:
+            return _result(history, check.parts, found, max_states)
+    limits = Limits(second, late, earliness, "KB-1" in deviations)
+    found = check.run(limits, max_states - states, (PLAIN, BOUNDS, NONE))
+    return _result(history, check.parts, found._replace(states=states + found.states), max_states)
 
 
-def _result(
-    history: History, parts: list[Part], attempt: _Attempt, events: tuple[Event, ...] | None, max_states: int
-) -> HistoryResult:
+class _Attempt(NamedTuple):
+    """How the search of all parts ended."""
+
+    verdict: str
+    states: int
+    paths: list[tuple[Search, tuple[Move, ...]]]  # of the parts; when rejected, of the rejected one alone
+    events: tuple[Event, ...] | None = None  # with instants that fit: that proves it
+
+
+class _Check:
+    """The searches of one history, from the cheap ones to the exact ones."""
+
+    def __init__(self, steps: list[Step], parts: list[Part], whole: Part, deviations: Collection[str]) -> None:
+        self.steps = steps
+        self.parts = parts
+        self.whole = whole
+        self.any_waiter = "KB-12" in deviations
+        self.one_by_one = "one-by-one" in deviations
+        self.optional = any(step.optional for step in steps)
+
+    def run(self, limits: Limits, max_states: int, memos: Sequence[str]) -> _Attempt:
+        """Search without instants first, then with them, with one kind of memo after the other."""
+        found = self._search(self.parts, limits, max_states, timed=False, memo=PLAIN, patient=not self.optional)
+        states = found.states
+        if found.verdict == REJECTED and self.optional:  # was something put off too long?
+            found = self._search(self.parts, limits, max_states - states, timed=False, memo=PLAIN, patient=True)
+            states += found.states
+        if found.verdict != ACCEPTED or found.events is not None:
+            return found._replace(states=states)
+        # The instants of that order don't fit together: look for one whose instants do.
+        ways = [
+            (group, memo, patient)
+            for memo in memos
+            if memo != NONE
+            for group in (self.parts, [self.whole])
+            for patient in ((False, True) if self.optional else (True,))
+        ]
+        for group, memo, patient in [*ways, *(([self.whole], NONE, True) for memo in memos if memo == NONE)]:
+            found = self._search(group, limits, max_states - states, timed=True, memo=memo, patient=patient)
+            states += found.states
+            if found.events is not None or found.verdict == UNKNOWN:
+                break
+        return found._replace(states=states)
+
+    def _search(
+        self, group: Sequence[Part], limits: Limits, max_states: int, *, timed: bool, memo: str, patient: bool
+    ) -> _Attempt:
+        """Search all parts; a rejected one decides, an unknown one only if no other is rejected."""
+        states = 0
+        verdict = ACCEPTED
+        paths = []
+        for part in group:
+            fresh = Search(part, limits, any_waiter=self.any_waiter, one_by_one=self.one_by_one)
+            search = fresh.again()
+            if timed:
+                search.keep_time(Instants())
+            found = search.run(max_states - states, memo=memo, patient=patient)
+            states += found.states
+            if found.verdict == REJECTED:
+                return _Attempt(REJECTED, states, [(fresh, found.path)])
+            if found.verdict == UNKNOWN:
+                verdict = UNKNOWN
+            paths.append((fresh, found.path))
+        return _Attempt(verdict, states, paths, schedule_of(self.steps, paths) if verdict == ACCEPTED else None)
+
+
+def _result(history: History, parts: list[Part], attempt: _Attempt, max_states: int) -> HistoryResult:
     """The result in the caller's words."""
     verdict, reason = UNDETERMINED, ""
+    events = attempt.events
     rejection, finding = None, None
     if attempt.verdict == REJECTED:
         verdict = VIOLATED

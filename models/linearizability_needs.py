@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from models.linearizability_rules import Rules
-from models.linearizability_steps import Step
+from models.linearizability_steps import NEVER, Step
 from models.linearizability_world import DELAYED, JOB_TIMER, PAUSE_TIMER, READY, RESERVED
 
 _LOOKERS: Final = frozenset({"reserve", "begin", "timeout", "warned", "peek_ready_job"})
@@ -44,6 +44,7 @@ class Needs:
         self._watched = {tube for step in required if step.kind == "reserve" for tube in step.tubes}
         self._counted = {step.tube for step in required if step.kind in _COUNTERS}
         self._kicked = {step.tube for step in required if step.kind == "kick_n"}
+        self._in_the_way = {key for step in required if step.kind == "peek_delayed_job" for key in self._before(step)}
         self._filled = {step.tube for step in steps if step.kind == "put"}
         self._puts = any(step.kind == "put" for step in required)
         self.due: list[tuple[int, int, int]] = []  # the timers that may end by `limit`: (from when on, kind, key)
@@ -86,7 +87,22 @@ class Needs:
         job = self._world.jobs[key]
         if key in self._named:
             return True
-        return job.tube in self._counted if job.state == DELAYED else job.mark in self._waiting
+        if job.state == DELAYED:
+            return key in self._in_the_way or (job.tube in self._kicked and not self._world.buried.get(job.tube))
+        return job.mark in self._waiting
+
+    def _before(self, step: Step) -> list[int]:
+        """The jobs whose delays have to end before a peek: all that come before what it saw, one after the other.
+
+        One is enough where nobody waits for them: they all have to go, and in which order makes no difference.
+        """
+        world = self._world
+        seen = world.jobs.get(step.job)
+        until = NEVER if seen is None or seen.state != DELAYED else seen.high + seen.mark
+        jobs = world.jobs
+        order = sorted((jobs[key].low + jobs[key].mark, key) for key in world.delayed.get(step.tube, ()))
+        found = [key for low, key in order if low <= until and key != step.job]
+        return found if world.waits else found[:1]
 
     def _involve(self, step: Step) -> None:
         """Take in what a step that is needed depends on, or changes beside what it is needed for."""

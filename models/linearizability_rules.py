@@ -153,17 +153,24 @@ class Rules(Changes):
         if self.any_waiter:
             return NOBODY_BEFORE
         world = self.world
-        watched = set(step.tubes)
         latest = world.latest[0][0] if world.latest else NEVER
-        may = [
-            other.number
+        left = [
+            other
             for other in others
             if other.yields
-            and not watched.isdisjoint(other.tubes)
             and other.client not in world.waits
             and other.call <= latest
             and self._idle(other, max(start, other.call)) is None
         ]
+        may: list[int] = []
+        watched = set(step.tubes)
+        while True:  # whoever shares a tube with it, or with one that does
+            sharing = [other for other in left if not watched.isdisjoint(other.tubes)]
+            if not sharing:
+                break
+            may += [other.number for other in sharing]
+            watched.update(tube for other in sharing for tube in other.tubes)
+            left = [other for other in left if other not in sharing]
         if len(may) > YIELDING_MAX:
             self.cut_short = True
             return [tuple(may[:count]) for count in range(len(may), -1, -1)]

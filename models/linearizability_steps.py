@@ -273,17 +273,12 @@ def _find_lone(steps: list[Step]) -> None:
 
 
 def _find_yielding(steps: list[Step]) -> None:
-    """Mark the reserves that would have to begin before one that timed out, to be served before it."""
-    waits = [step for step in steps if step.kind == "timeout" and step.after and step.blocking]
+    """Mark the reserves that may wait already when a wait begins that times out; they may have to, see `Rules`."""
+    begins = [step for step in steps if step.kind == "begin"]
     for step in steps:
         if step.kind == "reserve" and step.blocking:
-            watched = set(step.tubes)
             step.yields = any(
-                step.call <= wait.end
-                and wait.operation.called_at <= step.end
-                and wait.client != step.client
-                and not watched.isdisjoint(wait.tubes)
-                for wait in waits
+                step.call <= begin.end and begin.call <= step.end and begin.client != step.client for begin in begins
             )
 
 

@@ -36,6 +36,13 @@ RIGHT: dict[str, list[Operation]] = {
         reserve("b", 5, 7, 1),
     ],
     "a warning": [put(0, 1, 1, ttr=2), reserve("a", 1, 2, 1), reserve("a", 3, 12, "deadline-soon", timeout=5)],
+    "clients served in the order of their waits, over two tubes": [
+        reserve("a", 0, 6, 1, tubes="u", timeout=4),
+        reserve("b", 1, 9, 2, tubes="u t", timeout=4),
+        reserve("c", 3, 14, "timeout", timeout=1),
+        put(5, 6, 1, tube="u"),
+        put(7, 8, 2, tube="t"),
+    ],
     "a pause": [
         put(0, 1, 1),
         op("b", 2, 3, "pause_tube", "t", 2),
