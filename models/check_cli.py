@@ -19,7 +19,7 @@ EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 
 _SCOPE_HELP: Final = (
     "A world, may be repeated: tiny, small, late, tubes, promises, medium, large, spin. "
-    "Default: small, late, tubes; for walks: large."
+    "Default: small, tubes; for walks: large."
 )
 
 

@@ -202,7 +202,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "late", "tubes")
+DEFAULT_SCOPES: Final = ("small", "tubes")
 """What `jsm check` explores when no world is named."""
 
 
