@@ -51,7 +51,10 @@ REASONS: Final = (
     ("_Offer.add_client", "else 1 if entry.is_waiting else 3", _ORDER),
     ("_checked", "return check(*args, )", "no check is given keywords"),
     ("check_body", "if type(None) is not bytes:", "only slower: `bytes` of bytes is the same object"),
-    ("check_put_numbers", "", _SLOWER),
+    *(
+        ("check_put_numbers", part, _SLOWER)
+        for part in ("type(None) is int", "and 1 <= ", "and 0 < ", " < PRIORITY_MAX", " < SECONDS_MAX")
+    ),
     ("check_watch_list", "if type(None) is not tuple:", "only slower: `tuple` of a tuple is the same object"),
 )
 """Function, a part of the changed line, and why."""
