@@ -44,6 +44,7 @@ class Needs:
         self._watched = {tube for step in required if step.kind == "reserve" for tube in step.tubes}
         self._counted = {step.tube for step in required if step.kind in _COUNTERS}
         self._kicked = {step.tube for step in required if step.kind == "kick_n"}
+        self._crowded = {step.tube for step in required if step.kind == "kick_n" and self._is_crowded(step)}
         self._in_the_way = {key for step in required if step.kind == "peek_delayed_job" for key in self._before(step)}
         self._filled = {step.tube for step in steps if step.kind == "put"}
         self._puts = any(step.kind == "put" for step in required)
@@ -88,8 +89,13 @@ class Needs:
         if key in self._named:
             return True
         if job.state == DELAYED:
-            return key in self._in_the_way or (job.tube in self._kicked and not self._world.buried.get(job.tube))
+            return key in self._in_the_way or job.tube in self._crowded
         return job.mark in self._waiting
+
+    def _is_crowded(self, step: Step) -> bool:
+        """Whether more jobs are delayed than a kick_n kicked, so that which of them are makes a difference."""
+        world = self._world
+        return not world.buried.get(step.tube) and len(world.delayed.get(step.tube, ())) > step.count
 
     def _before(self, step: Step) -> list[int]:
         """The jobs whose delays have to end before a peek: all that come before what it saw, one after the other.

@@ -23,9 +23,9 @@ SEEDS = range(5)
 
 
 def spoilt(history: History) -> History:
-    """The history and a kick at its end of more jobs than there are."""
+    """The history and at its end a reserve out of a tube in which the job never was."""
     end = max(operation.returned_at or 0 for operation in history.operations) + SECOND
-    extra = op("z", end, end + 1, "kick_n", "t", 10**6, to=10**6)
+    extra = op("z", end, end + 1, "reserve", "nowhere", 0, to=1)
     return make_history([*history.operations, extra], units_per_second=SECOND)
 
 
