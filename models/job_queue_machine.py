@@ -19,11 +19,10 @@ for a queue with priorities, delays and a ttr:
 
     TestQueue = QueueMachine.TestCase
 
-pytest runs `TestQueue`; `QueueMachine.check()` does the same. Hypothesis chooses what is called, and
-with what. After every step the queue and `models.spec.Spec` are compared: the answer or refusal, and all that may be
-looked at.
-What differs is raised as a `QueueDifference` with the shortest program that shows it, in your own words: the lines of
-the program are Python, which can be kept as a test. `TestQueue.settings` is how much is tried (Hypothesis's settings).
+pytest runs `TestQueue`; `QueueMachine.check()` does the same. Hypothesis chooses what is called, and with what. After
+every step the queue and `models.spec.Spec` are compared: the answer or refusal, and all that may be looked at. What
+differs is raised as a `QueueDifference` with the shortest program that shows it, in your own words: the lines of the
+program are Python, which can be kept as a test. `TestQueue.settings` is how much is tried (Hypothesis's settings).
 
 **What a queue has** it says by what is mapped; what is left out does not exist.
 
