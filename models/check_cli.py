@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -146,6 +147,7 @@ def _examine(request: CheckRequest) -> None:
 def _run(request: CheckRequest) -> int:
     """Check all worlds up to the first that is violated; the exit code."""
     from models.check_report import summary, told, told_of_lassos, told_of_walks
+    from models.walks import WalksInterrupted
 
     documents: list[dict[str, Any]] = []
     lassos: list[dict[str, Any]] = []
@@ -163,9 +165,13 @@ def _run(request: CheckRequest) -> int:
                 _show(lassos[-1], request)
     except _Violated:
         pass
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         typer.echo("jsm check: interrupted; what is shown is what was finished", err=True)
         code = 130
+        if isinstance(stop, WalksInterrupted):
+            documents.append(told_of_walks(name, stop.result, request.out))
+            with suppress(_Violated):
+                _show(documents[-1], request)
     except OSError as error:
         _refuse(f"--out {request.out}: {error.strerror}; name a folder that can be written to")
     verdicts = [document["verdict"] for document in (*documents, *lassos)] or ["undetermined"]

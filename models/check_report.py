@@ -42,6 +42,7 @@ def told_of_walks(name: str, result: WalksResult, out: Path | None) -> dict[str,
     if result.counterexample is not None:
         document["counterexample"], lines = _shown(result.counterexample, out, is_short=True)
         text += lines
+    if result.failed is not None:
         again = f"jsm check --scope {name}{options_of(name, result.scope)} --walk {result.failed}"
         document["walks"]["again"] = f"{again} --seed {result.seed} --steps {result.failed_steps}"
         text.append(f"again:    {document['walks']['again']}")

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from contextlib import contextmanager
 from itertools import islice
+from socket import create_connection
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from warnings import catch_warnings, simplefilter
@@ -24,6 +25,8 @@ T = TypeVar("T")
 _ADDRESS: Final = re.compile(r"(?:tcp|tls)://(?:\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]@]+):([0-9]{1,5})/?")
 _PORT_MAX: Final = 65535
 _CONNECT_SECONDS: Final = 5
+_LENGTH_BYTES: Final = 8
+_GREETING_BYTES_MAX: Final = 1 << 20
 _LOOK_SECONDS: Final = 2  # between two looks whether the cluster is still there
 _PATIENCE_SECONDS: Final = 20  # for workers that are all gone to come back
 _QUIETED: Final = ("distributed", "distributed.core", "distributed.comm", "distributed.client", "tornado.application")
@@ -147,13 +150,14 @@ class _Cluster:
 
         seen_at = monotonic()
         while True:
+            seconds = None if future.done() else _LOOK_SECONDS
             try:
-                return future.result(timeout=_LOOK_SECONDS)
+                return future.result(timeout=seconds)
             except (CancelledError, CommClosedError, KilledWorker) as error:
                 lost = f"its workers were lost ({_first_line(error)})"
                 raise EngineError(f"{self.place}: {lost}; start them anew") from None
             except TimeoutError:
-                if future.done():  # the piece's own
+                if seconds is None:  # the piece's own
                     raise
             if self._has_workers():
                 seen_at = monotonic()
@@ -170,10 +174,24 @@ class _Cluster:
 def _client(distributed: Any, cluster: str) -> Any:
     """A connection to the scheduler."""
     try:
+        if cluster.startswith("tcp://"):
+            _expect_greeting(cluster)
         return distributed.Client(cluster, timeout=_CONNECT_SECONDS, set_as_default=False)
     except Exception as error:  # whatever comes of talking to a stranger
         remedy = f"start one there (dask scheduler --port {cluster.rstrip('/').rpartition(':')[2]}), or name another"
         raise EngineError(f"{cluster}: no Dask scheduler answers ({_first_line(error)}); {remedy}") from None
+
+
+def _expect_greeting(cluster: str) -> None:
+    """Raise `OSError` unless somebody listens who begins as a scheduler does: with the length of a short message.
+
+    The library waits for ever for a stranger who says nothing, and takes whatever another says for a length.
+    """
+    host, _, port = cluster.removeprefix("tcp://").rstrip("/").rpartition(":")
+    with create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS) as stranger:
+        greeting = stranger.recv(_LENGTH_BYTES)
+    if len(greeting) < _LENGTH_BYTES or int.from_bytes(greeting, "little") > _GREETING_BYTES_MAX:
+        raise OSError("somebody else listens there")
 
 
 def _threads(client: Any, cluster: str) -> int:
@@ -213,5 +231,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

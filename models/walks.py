@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from jsm.machine import Machine
 from models.check_result import UNDETERMINED, VIOLATED, Coverage
 from models.engines import open_engine
-from models.walks_run import Trip, Walked, run_walk
-from models.walks_share import share_of
+from models.walks_run import Trip, run_walk
+from models.walks_share import STATES_MAX, share_of
 from models.walks_shrink import counterexample_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from models.finding import Counterexample, Finding
     from models.scope import Scope
+    from models.walks_run import Fault, Walked
     from models.walks_share import Share
 
 WALKS: Final = 20
@@ -54,12 +55,16 @@ class WalksResult:
     coverage: Coverage = field(default_factory=Coverage)
     states: set[int] = field(default_factory=set)  # fingerprints of those that were visited
     edges: set[int] = field(default_factory=set)  # of the pairs of states that followed one another
-    never_fired: tuple[str, ...] = ()
     share: Share | None = None
     failed: int | None = None  # the number of the walk that found a fault
     failed_steps: int = 0  # how many steps it had taken by then
     found: Finding | None = None  # as the walk saw it
     counterexample: Counterexample | None = None
+
+    @property
+    def never_fired(self) -> tuple[str, ...]:
+        """The operations of the scope that were never accepted."""
+        return tuple(name for name in self.scope.operations if not self.coverage.fired[name])
 
     @property
     def steps_per_second(self) -> float:
@@ -98,6 +103,14 @@ class WalksResult:
         }
 
 
+class WalksInterrupted(KeyboardInterrupt):
+    """Somebody wants no more; what was finished by then is kept."""
+
+    def __init__(self, result: WalksResult) -> None:
+        super().__init__()
+        self.result = result
+
+
 def walk(
     scope: Scope,
     *,
@@ -108,42 +121,46 @@ def walk(
     make_machine: Callable[..., Machine] = Machine,
     processes: int = 1,
     cluster: str | None = None,
+    share_states_max: int = STATES_MAX,
     progress: Callable[[int, int], None] | None = None,
 ) -> WalksResult:
     """Walk through the scope, in lock-step with the specification and under the invariants. O(walks × steps).
 
     Walks 0 to `walks` - 1 are made, or the walk `only`, by `processes` of this machine (0: one a core) or on a Dask
     `cluster`; other processes get the machine's class by its name, so it has to be defined in a module. `progress` is
-    told how many walks are done, and of how many. Raises `EngineError` when the cluster can't be used.
+    told how many walks are done, and of how many. Of a world of at most `share_states_max` states it is said in the end
+    which share of it the walks have visited. Raises `EngineError` when the cluster can't be used, and
+    `WalksInterrupted` with what was finished.
     """
     trip = Trip(scope, make_machine, seed, steps)
     numbers: Iterable[int] = range(walks) if only is None else (only,)
     result = WalksResult(scope, seed, steps)
     began = perf_counter()
-    with open_engine(processes=processes, cluster=cluster) as engine:
-        result.workers = engine.workers
-        run = cast("Generator[Walked]", engine.run(run_walk, ((trip, number) for number in numbers)))
-        with closing(run) as walked:
-            for each in walked:
-                _take_in(result, each)
-                if progress is not None:
-                    progress(result.walks, walks if only is None else 1)
-                if each.fault is not None:
-                    result.failed, result.failed_steps, result.found = each.index, each.steps, each.fault.finding
-                    break
-    result.seconds = perf_counter() - began
-    fired = result.coverage.fired
-    result.never_fired = tuple(name for name in scope.operations if not fired[name])
-    if result.failed is None:
-        result.share = share_of(scope, make_machine, result.states, result.edges)
-    elif each.fault is not None:
-        result.verdict = VIOLATED
-        result.counterexample = counterexample_of(each.fault, scope, make_machine=make_machine)
+    fault: Fault | None = None
+    try:
+        with open_engine(processes=processes, cluster=cluster) as engine:
+            result.workers = engine.workers
+            run = cast("Generator[Walked]", engine.run(run_walk, ((trip, number) for number in numbers)))
+            with closing(run) as walked:
+                for each in walked:
+                    fault = _take_in(result, each)
+                    if progress is not None:
+                        progress(result.walks, walks if only is None else 1)
+                    if fault is not None:
+                        break
+        result.seconds = perf_counter() - began
+        if fault is None:
+            result.share = share_of(scope, make_machine, result.states, result.edges, states_max=share_states_max)
+        else:
+            result.counterexample = counterexample_of(fault, scope, make_machine=make_machine)
+    except KeyboardInterrupt:
+        result.seconds = result.seconds or perf_counter() - began
+        raise WalksInterrupted(result) from None
     return result
 
 
-def _take_in(result: WalksResult, walked: Walked) -> None:
-    """Add what a walk came to."""
+def _take_in(result: WalksResult, walked: Walked) -> Fault | None:
+    """Add what a walk came to; the fault, if it found one."""
     result.walks += 1
     result.steps += walked.steps
     result.accepted += walked.accepted
@@ -158,3 +175,7 @@ def _take_in(result: WalksResult, walked: Walked) -> None:
         prints = array("Q")
         prints.frombytes(its)
         mine.update(prints)
+    if walked.fault is not None:
+        result.verdict = VIOLATED
+        result.failed, result.failed_steps, result.found = walked.index, walked.steps, walked.fault.finding
+    return walked.fault

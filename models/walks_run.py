@@ -295,11 +295,12 @@ class _Walk:
             states.add(self._state)
             for place in range(trip.steps):
                 deep = DEEP if place + 1 == trip.steps else self._deep()
-                self._step(walker, deep)
+                accepted = self._step(walker, deep)
                 before, key = key, walker.guarded("look", lambda: self._keys.of(walker.machine))
                 self._state = fingerprint(key)
                 states.add(self._state)
-                edges.add(fingerprint(before, key))
+                if accepted:
+                    edges.add(fingerprint(before, key))
                 if self._is_over(walker):
                     walker.begin()
                     walked.lives += 1
@@ -324,8 +325,8 @@ class _Walk:
         puts = self._trip.scope.puts
         return puts is not None and walker.spec.next_job_id > puts and not walker.spec.jobs
 
-    def _step(self, walker: Walker, deep: Collection[str]) -> None:
-        """Choose a step, take it, and note what it has met."""
+    def _step(self, walker: Walker, deep: Collection[str]) -> bool:
+        """Choose a step, take it, and note what it has met; whether it was accepted."""
         walked, spec = self._walked, walker.spec
         code = self._chooser.next(spec, walker.due, self._state)
         self._history.append(code)
@@ -335,11 +336,12 @@ class _Walk:
         refused = walker.step(code, deep)
         if refused is not None:
             walked.coverage.refusals[Refusal(*cell, refused)] += 1
-            return
+            return False
         walked.accepted += 1
         walked.coverage.fired[self._steps.calls[code].op] += 1
         if walker.records:
             self._follow(walker.records)
+        return True
 
     def _cell(self, code: int, spec: Spec) -> tuple[str, str, str]:
         """The cell of a refusal, should it be one: the state of the job, the operation, whose the job is."""

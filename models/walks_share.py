@@ -49,7 +49,7 @@ def share_of(
     """
     if len(states) > states_max:
         return None
-    expander = Expander(scope, make_machine, lockstep=False, invariants=False)
+    expander = Expander(scope, make_machine, lockstep=False, invariants=False, follow=True)
     order = [expander.root()]
     known = set(order)
     pairs: set[int] = set()

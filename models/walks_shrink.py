@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jsm.machine import Machine
 from models.finding import Counterexample, Finding, find_fault
 from models.minimise import minimise
-from models.shrinking import History, histories, weight
+from models.named_calls import named, rewritten
 from models.walks_choice import Steps
 from models.walks_run import Stumble, Walker
 
@@ -32,8 +32,18 @@ STEPS_MAX: Final = 1_000_000
 _FRONTS: Final = (0.9, 0.5, 0.25, 0.125, 0.0625)  # of what is left, the shares that are tried to be left out at once
 
 _JUDGED_MAX: Final = 1_000  # calls that the judge of all checks, at 1 to 7 ms a call, is asked about
-_MINIMISED_MAX: Final = 40  # calls that the minimiser is given, which tries thousands of histories
+_MINIMISED_MAX: Final = 30  # calls that the minimiser is given, which tries thousands of histories
 _PLAINER_CALLS: Final = 100_000  # calls that are made at most to make longer ones plainer, all attempts together
+_PLAIN: Final = (
+    ("priority", 0),
+    ("delay_seconds", 0),
+    ("ttr_seconds", 1),
+    ("seconds", 0),
+    ("body", b""),
+    ("deadline_at", None),
+    ("request_id", ""),
+)
+"""Arguments and their plain values."""
 
 
 def counterexample_of(
@@ -148,24 +158,23 @@ class _Search:
         raise ValueError(f"these steps do not show the finding {self._name!r}")
 
     def plainer(self, calls: list[Call], finding: Finding) -> tuple[list[Call], Finding]:
-        """As many calls with smaller arguments that show the same, the last one as before."""
+        """As many calls, plain arguments in all, or by halves in some, as long as the last one shows the same."""
         left = _PLAINER_CALLS
-        best, helped = History(tuple(calls), 1), True
-        while helped and left > 0:
-            helped = False
-            now = weight(best)
-            for tried in histories(best):
-                if left <= 0:
-                    break
-                left -= len(calls) // 4 + 1  # for making and weighing the history
-                if tried.units_per_second != 1 or weight(tried) >= now:
-                    continue
+        for name, value in _PLAIN:
+            places = [place for place, call in enumerate(calls) if _differs(call, name, value)]
+            parts = [places] if places else []
+            while parts and left > 0:
+                some = parts.pop()
+                tried = list(calls)
+                for place in some:
+                    tried[place] = rewritten(calls[place], name, lambda _, value=value: value)  # type: ignore[misc]
                 left -= len(calls)
-                seen = self.finding_of(tried.calls)
+                seen = self.finding_of(tried)
                 if seen is not None and (seen.name, seen.step) == (finding.name, len(calls) - 1):
-                    best, finding, helped = tried, seen, True
-                    break
-        return list(best.calls), finding
+                    calls, finding = tried, seen
+                elif len(some) > 1:
+                    parts += [some[: len(some) // 2], some[len(some) // 2 :]]
+        return calls, finding
 
     def finding_of(self, calls: Sequence[Call]) -> Finding | None:
         """What calls show, checked after each as the walk's last step was."""
@@ -176,3 +185,9 @@ class _Search:
             except Stumble as stumble:
                 return stumble.finding
         return None
+
+
+def _differs(call: Call, name: str, value: object) -> bool:
+    """Whether a call has the argument, and another value of it."""
+    found = named(call)
+    return found is not None and found.args.get(name, value) != value
