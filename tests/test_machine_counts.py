@@ -2,7 +2,7 @@
 
 import pytest
 
-from jsm.errors import BadValueError, LastWatchedTubeError
+from jsm.errors import BadValueError, BodyTooBigError, LastWatchedTubeError
 from jsm.job import ClientID, TubeName
 from jsm.machine import Machine
 from jsm.states import LIVE_STATES
@@ -24,6 +24,27 @@ def test_jobs_are_counted_by_tube_and_state() -> None:
         assert machine.count_jobs(TubeName(tube)) == dict(zip(LIVE_STATES, counts, strict=True))
     assert machine.count_jobs() == dict(zip(LIVE_STATES, (2, 2, 4, 2), strict=True))
     assert list(machine.count_jobs()) == list(LIVE_STATES)
+
+
+@pytest.mark.parametrize(("priority", "urgent"), [(1023, 1), (1024, 0), (1025, 0)])
+def test_a_ready_job_is_urgent_below_1024(priority: int, urgent: int) -> None:
+    d = driver_of(Machine())
+    job = d.put("t", pri=priority)
+    d.put("t", pri=priority + 1)  # which keeps the tube
+    counts = [d.stats()["current-jobs-urgent"], d.stats("t")["current-jobs-urgent"]]
+    d.call("delete", job, "a")
+    counts += [d.stats()["current-jobs-urgent"], d.stats("t")["current-jobs-urgent"]]
+    rest = 1 if priority + 1 < 1024 else 0
+    assert counts == [urgent + rest, urgent + rest, rest, rest]
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_machine_may_take_the_smallest_bodies_only(size: int) -> None:
+    machine = Machine(max_job_size=size)
+    d = driver_of(machine)
+    assert d.put(body=bytes(size)) == 1
+    with pytest.raises(BodyTooBigError, match=f"at most max_job_size = {size} bytes$"):
+        d.put(body=bytes(size + 1))
 
 
 def test_what_a_server_says_of_itself_is_shown() -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from jsm.errors import NoJobInStateError, SnapshotChangedError, SnapshotError
+from jsm.errors import IllegalTransitionError, NoJobInStateError, SnapshotChangedError, SnapshotError
 from jsm.job import ClientID, JobID, TubeName
 from jsm.machine import Machine
+from jsm.states import Trigger
 from tests.driver import Driver
-from tests.machines import driver_of, file_of, full_machine, machine_from, parts_of
+from tests.machines import Notes, driver_of, file_of, full_machine, machine_from, parts_of
 
 DEFAULT = TubeName("default")
 
@@ -97,6 +98,7 @@ def test_a_tick_matches_one_and_warns_another_and_tells_a_third_that_time_is_up(
 
 
 CHANGES: dict[str, Callable[[Driver], object]] = {
+    "ask": lambda d: d.ask("a", "t", until=d.now),
     "delete": lambda d: d.call("delete", 1, "a"),
     "put": lambda d: d.put(),
     "tick": lambda d: d.tick(),
@@ -129,6 +131,17 @@ def test_the_second_change_of_a_machines_life_is_seen_by_an_open_stream(change: 
     CHANGES[change](d)
     with pytest.raises(SnapshotChangedError):
         next(stream)
+
+
+def test_a_move_that_the_table_does_not_have_changes_nothing_and_says_which() -> None:
+    machine, notes = Machine(), Notes()
+    d = driver_of(machine)
+    job_id = JobID(d.put())
+    before, machine._state.observer = file_of(machine), notes
+    with pytest.raises(IllegalTransitionError) as refused:
+        machine._state.move(machine._state.jobs[job_id], Trigger.TOUCH, ClientID("a"), 9)
+    assert (refused.value.job_id, refused.value.state, refused.value.trigger) == (job_id, "ready", "touch")
+    assert (file_of(machine), notes.records) == (before, [])
 
 
 @pytest.mark.parametrize("state", ["ready", "delayed", "buried"])
