@@ -37,6 +37,10 @@ _CLIENTS: Final = ("a", "b", "c", "d", "e")
 _VALUE_MAX: Final = 100
 
 
+def _is_number(value: object, least: int) -> bool:
+    return type(value) is int and least <= value < _VALUE_MAX
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The bounds of a world, in seconds that are the machine's time units. Raises `ValueError`, which names the field.
@@ -73,10 +77,16 @@ class Scope:
                 raise ValueError(f"{field} = {value!r}: expected a whole number from {least} to {most}")
         for field, least in (("priorities", 0), ("delays", 0), ("ttrs", 1), ("pauses", 0)):
             values = getattr(self, field)
-            if not values or any(type(each) is not int or not least <= each < _VALUE_MAX for each in values):
+            if not values or not all(_is_number(each, least) for each in values):
                 raise ValueError(f"{field} = {values!r}: expected whole numbers from {least} to {_VALUE_MAX - 1}")
-        if any(each is not None and (type(each) is not int or not 0 <= each < _VALUE_MAX) for each in self.timeouts):
+        if not self.timeouts or any(each is not None and not _is_number(each, 0) for each in self.timeouts):
             raise ValueError(f"timeouts = {self.timeouts!r}: expected None or whole numbers below {_VALUE_MAX}")
+        if self.kick_counts is not None and not (self.kick_counts and all(_is_number(n, 0) for n in self.kick_counts)):
+            raise ValueError(f"kick_counts = {self.kick_counts!r}: expected None, or whole numbers below {_VALUE_MAX}")
+        if not _is_number(self.step, 1):
+            raise ValueError(f"step = {self.step!r}: expected a whole number from 1 to {_VALUE_MAX - 1}")
+        if self.puts is not None and not _is_number(self.puts, 1):
+            raise ValueError(f"puts = {self.puts!r}: expected None or a whole number from 1 to {_VALUE_MAX - 1}")
         unknown = [name for name in self.operations if name not in OPERATIONS]
         if unknown or not self.operations:
             raise ValueError(f"operations: there is no {', '.join(unknown)}; expected some of {', '.join(OPERATIONS)}")
