@@ -34,6 +34,7 @@ LONGER_FILES = {
 ABOUT_THE_WHOLE = {
     "analytic",
     "cli",
+    "clients",
     "complexity",
     "determinism",
     "door",
