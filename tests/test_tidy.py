@@ -25,6 +25,7 @@ LONGER_FILES = {
     "models/spec.py": "the whole of the second implementation, to be read in one go beside the rules it repeats",
     "sim/scenario_models.py": "every key of a scenario with its description, bound and default: a reference",
     "tests/rules_jobs.py": "one history a rule: a list, which cutting would only scatter",
+    "tests/test_clients_greenstalk.py": "one word of a client's vocabulary after the other, over the same fixtures",
     "tests/test_renderings.py": "one form after the other, over the same few counterexamples",
     "tests/test_scenario.py": "one wrong scenario after the other, with the line that it gets",
     "tests/test_snapshot_codec.py": "one damage of a file after the other, with the line that it gets",

@@ -1,0 +1,51 @@
+"""What the tests of real clients share: both servers, names of tubes, and waits that end when time passes.
+
+One server serves all tests of a file, each test in tubes of its own: what a test leaves behind shows in the next.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import greenstalk
+import pytest
+
+from models.verify import verify_trace
+from tests.servers import ServerUnderTest, debians_beanstalkd, jsm_serve
+
+SERVERS: Final = [
+    pytest.param("beanstalkd", id="debian", marks=pytest.mark.beanstalkd),
+]
+
+
+@contextmanager
+def server_named(name: str, folder: Path, *options: str, unix_path: Path | None = None) -> Iterator[ServerUnderTest]:
+    """One of the two servers; the trace of ours is verified when it has stopped."""
+    if name == "beanstalkd":
+        with debians_beanstalkd(*options, unix_path=unix_path) as server:
+            yield server
+        return
+    trace = folder / "trace.jsonl"
+    with jsm_serve(*options, "--trace", str(trace), unix_path=unix_path) as server:
+        yield server
+    with trace.open("rb") as lines:
+        result = verify_trace(lines)
+    assert result.verdict == "holds", [finding.to_json() for finding in result.findings]
+    assert result.repeated > 0
+    assert result.live == 0, "a test left a job behind"
+
+
+@contextmanager
+def while_waiting(server: ServerUnderTest, wait: Callable[[], Any], *, waiting: int = 1) -> Iterator["Future[Any]"]:
+    """Run what waits at the server in a thread, and go on once so many clients wait there."""
+    with ThreadPoolExecutor(1) as pool, greenstalk.Client(server.address) as watcher:
+        answer = pool.submit(wait)
+        until = time.monotonic() + 10
+        while watcher.stats()["current-waiting"] < waiting:
+            assert not answer.done(), answer
+            assert time.monotonic() < until, "nobody waits"
+            time.sleep(0.002)
+        yield answer
