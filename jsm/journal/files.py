@@ -1,4 +1,4 @@
-"""The files of the package: snapshots and traces. The only part of `jsm` that touches the disk.
+"""Snapshots and traces as files of their own, each written by one call or by one observer.
 
 What is written whole (`write_snapshot_file`, `write_trace_file`) is written beside its place first, forced to the
 disk, and moved there at once: whoever looks sees the old file or the new one, never half of one, and an error
@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from jsm.errors import JsmError, SnapshotError
+from jsm.errors import SnapshotError
 from jsm.interface import JSMSnapshot
+from jsm.journal.errors import JournalError
 from jsm.records import CommandRecord, Record, TransitionRecord
 from jsm.snapshot_codec import SnapshotFormatError, encode_snapshot, restore_snapshot
 from jsm.trace import (
@@ -30,16 +31,6 @@ from jsm.trace import (
 )
 
 _CHUNK_BYTES: Final = 1 << 16
-
-
-class JournalError(JsmError):
-    """The system refuses to read or write a file; `__cause__` is its error."""
-
-    wire_reply = "INTERNAL_ERROR"
-
-    def __init__(self, path: Path, doing: str, error: OSError) -> None:
-        super().__init__(f"{path}: {doing}: {error.strerror or error}")
-        self.path = path
 
 
 def write_snapshot_file(path: str | os.PathLike[str], snapshot: JSMSnapshot) -> None:
