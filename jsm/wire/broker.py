@@ -120,12 +120,12 @@ class Broker:
         """
         self._begin(now)
         if not (session.is_closing or session.has_eof):
-            was_reading = session.is_reading
             session.reader.feed(data)
             self._run(session, now)
-            if session.is_reading is not was_reading:
+            if session.is_waiting and not session.is_reading:
                 self._changed[session] = None
-        self._settle(now)
+        if self._runnable:
+            self._settle(now)
 
     def receive_eof(self, now: int, session: Session) -> None:
         """The client sends no more: what it has sent is still answered, then the session closes.
@@ -187,7 +187,8 @@ class Broker:
             self._retry_at = None
             self._do_duties(now)
         self._tick_if_due(now)
-        self._settle(now)
+        if self._runnable:
+            self._settle(now)
 
     def _settle(self, now: int) -> None:
         """What every call ends with: sessions go on that no longer have to wait."""

@@ -61,6 +61,7 @@ _TUBE_AND_NUMBERS: Final[dict[str, tuple[int, ...]]] = {
 COMMANDS: Final = (*_NUMBERS, *_TUBE_AND_NUMBERS)
 """The words that begin a command."""
 
+_PUT = re.compile(rb"put [0-9]+ [0-9]+ [0-9]+ [0-9]+")
 _WORD = re.compile(r"[^\t-\r ]*")  # up to the first character that ASCII counts as white space
 
 
@@ -95,9 +96,15 @@ EXPECTED_CRLF: Final = BadLine(b"EXPECTED_CRLF\r\n", "put")
 
 def parse_line(line: bytes) -> Command | BadLine:
     """The command in a line without its carriage return and line feed. O(length)."""
+    command = _PLAIN.get(line)
+    if command is not None:
+        return command
     words = line.decode("latin-1").split(" ")
     name = words[0]
     limits = _NUMBERS.get(name)
+    if limits is _ID and len(words) == 2 and words[1].isdecimal():  # most lines; see below
+        number = int(words[1])
+        return _command(Command, (name, (number,), _NO_TUBE, b"")) if number <= JOB_ID_MAX else BAD_FORMAT
     tube = _NO_TUBE
     if limits is None:
         limits = _TUBE_AND_NUMBERS.get(name)
@@ -124,7 +131,19 @@ def parse_line(line: bytes) -> Command | BadLine:
     return Command(name, numbers, tube)
 
 
+_PLAIN: Final = {name.encode("ascii"): Command(name) for name, limits in _NUMBERS.items() if not limits}
+_command = tuple.__new__  # half the price of calling a named tuple's class
 _parse_often = lru_cache(maxsize=1024)(parse_line)  # for lines that come again and again, as a producer's puts do
+
+
+def _too_big_with_more_behind(line: bytes, max_job_size: int) -> Command | None:
+    """The put in a line that has too much behind its four numbers, if its body is too big: then that is skipped.
+
+    Otherwise the line is refused at once, and what follows it is read as commands.
+    """
+    match = _PUT.match(line)
+    put = None if match is None else parse_line(match[0])
+    return put if isinstance(put, Command) and put.numbers[3] > max_job_size else None
 
 
 def _no_command(line: bytes) -> BadLine:
@@ -188,8 +207,11 @@ class CommandReader:
         if end - at > LINE_BYTES_MAX - 2:
             return BAD_FORMAT
         if data.startswith(b"put ", at):
-            command = _parse_often(data[at:end])
-            return self._take_put(command) if type(command) is Command else command
+            put = _parse_often(data[at:end])
+            if type(put) is Command:
+                return self._take_put(put)
+            too_big = _too_big_with_more_behind(data[at:end], self.max_job_size)
+            return BAD_FORMAT if too_big is None else self._take_put(too_big)
         return parse_line(data[at:end])
 
     def _take_put(self, put: Command) -> Command | BadLine | None:
@@ -208,7 +230,7 @@ class CommandReader:
         else:
             self._at = end + 2
             if data.startswith(b"\r\n", end):
-                return Command("put", put.numbers, _NO_TUBE, data[at:end])
+                return _command(Command, ("put", put.numbers, _NO_TUBE, data[at:end]))
             return EXPECTED_CRLF
         self._is_unfinished = True
         return self._take_unfinished()
