@@ -107,7 +107,7 @@ class DurableMachine:
         """See `jsm.interface.JSM.put`."""
         inner = self.inner
         if type(body) is not bytes:
-            body = _copy(body)
+            body = _bytes_of(body)
         if (
             type(now) is not int
             or now < inner.clock
@@ -158,7 +158,7 @@ class DurableMachine:
 
     def release(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.release`."""
-        self._call(self.inner.release, {"job_id": job_id, "client_id": client_id, "now": now})
+        self._call(self.inner.release, {"job_id": job_id, "client_id": client_id, "now": self._at(now)})
 
     def release_with(self, now: int, job_id: JobID, client_id: ClientID, *, priority: int, delay_seconds: int) -> None:
         """See `jsm.interface.JSM.release_with`."""
@@ -176,11 +176,11 @@ class DurableMachine:
 
     def kick(self, job_id: JobID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.kick`."""
-        self._call(self.inner.kick, {"job_id": job_id, "now": now})
+        self._call(self.inner.kick, {"job_id": job_id, "now": self._at(now)})
 
     def kick_n(self, tube: TubeName, n: int, *, now: int | None = None) -> int:
         """See `jsm.interface.JSM.kick_n`."""
-        return self._call(self.inner.kick_n, {"tube": tube, "n": n, "now": now})
+        return self._call(self.inner.kick_n, {"tube": tube, "n": n, "now": self._at(now)})
 
     def pause_tube(self, now: int, tube: TubeName, seconds: int) -> None:
         """See `jsm.interface.JSM.pause_tube`."""
@@ -200,7 +200,7 @@ class DurableMachine:
         """See `jsm.interface.JSM.append_reservation`."""
         inner = self.inner
         if type(tubes) is not tuple:
-            tubes = _copy(tubes)
+            tubes = _tuple_of(tubes)
         names = _names(tubes)
         if (
             type(now) is not int
@@ -237,7 +237,7 @@ class DurableMachine:
 
     def cancel_reservation(self, client_id: ClientID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.cancel_reservation`."""
-        self._call(self.inner.cancel_reservation, {"client_id": client_id, "now": now})
+        self._call(self.inner.cancel_reservation, {"client_id": client_id, "now": self._at(now)})
 
     def tick(self, now: int) -> list[Reservation]:
         """See `jsm.interface.JSM.tick`."""
@@ -254,19 +254,19 @@ class DurableMachine:
 
     def use_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.use_tube`."""
-        self._call(self.inner.use_tube, {"client_id": client_id, "tube": tube, "now": now})
+        self._call(self.inner.use_tube, {"client_id": client_id, "tube": tube, "now": self._at(now)})
 
     def watch_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.watch_tube`."""
-        self._call(self.inner.watch_tube, {"client_id": client_id, "tube": tube, "now": now})
+        self._call(self.inner.watch_tube, {"client_id": client_id, "tube": tube, "now": self._at(now)})
 
     def ignore_tube(self, client_id: ClientID, tube: TubeName, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.ignore_tube`."""
-        self._call(self.inner.ignore_tube, {"client_id": client_id, "tube": tube, "now": now})
+        self._call(self.inner.ignore_tube, {"client_id": client_id, "tube": tube, "now": self._at(now)})
 
     def close_client(self, client_id: ClientID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.close_client`."""
-        self._call(self.inner.close_client, {"client_id": client_id, "now": now})
+        self._call(self.inner.close_client, {"client_id": client_id, "now": self._at(now)})
 
     # ------------------------------------------------------------------ looks
 
@@ -352,8 +352,6 @@ class DurableMachine:
         """Write a call with these arguments, `now` among them, and make it."""
         inner = self.inner
         now = arguments["now"]
-        if now is None:
-            now = arguments["now"] = inner.clock
         parts = []
         for name, value in arguments.items():
             if type(value) is int:
@@ -370,6 +368,10 @@ class DurableMachine:
         except JsmError as error:
             self._take_back(error)
             raise
+
+    def _at(self, now: int | None) -> int:
+        """The instant of a call whose `now` may be left out: a journal doesn't hold each step of the clock."""
+        return self.inner.clock if now is None else now
 
     def _append(self, text: str, spare: int = 0) -> None:
         """Write a record; nothing happened if that raises."""
@@ -392,19 +394,20 @@ class DurableMachine:
         )
 
 
-def _copy(value: object) -> Any:
-    """Bytes of what holds bytes, a tuple of another iterable, which perhaps can be read once only; else the value."""
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
+def _bytes_of(value: object) -> Any:
+    """The bytes that a buffer holds; any other value as it is."""
+    return bytes(value) if isinstance(value, bytearray | memoryview) else value
+
+
+def _tuple_of(value: object) -> Any:
+    """What an iterable gives, which perhaps can be read once only; any other value as it is."""
     return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value
 
 
 def _names(tubes: object) -> str | None:
     """The JSON text of a watch list; None when it is none."""
-    if type(tubes) is not tuple:
-        return None
     try:
-        return _names_text(tubes)
+        return _names_text(tubes) if type(tubes) is tuple else None
     except (BadValueError, TypeError):
         return None
 

@@ -86,9 +86,8 @@ class Keeper:
         self._written = 0  # records, into the files before `log`
         self._sync_due_at: float | None = None
         self._try_again_at = 0.0
-        self._newest = header.number - 1, header.follows  # of the files that are there, perhaps: number and checksum
+        self._stray: tuple[int, int] | None = None  # number and checksum of a file behind `log` that was never used
         self.log = self._begin(header)
-        self._newest = header.number, self.log.crc
         self.log.fill_reserve()
         self._turn_at = file_bytes
         self._squeeze_at = 0
@@ -100,7 +99,8 @@ class Keeper:
         """Make durable what the policy wants, and look after the files; see `DurableMachine.before_replies`."""
         log = self.log
         if log.trouble is not None:
-            self._try_again()
+            if self._lock is not None:
+                self._try_again()
             return
         if log.is_dirty and self._interval is not None:
             if not self._interval:
@@ -119,6 +119,8 @@ class Keeper:
 
     def next_sync_in(self) -> float | None:
         """Seconds until `before_replies` wants to be called although no call was made; None: never."""
+        if self._lock is None:
+            return None
         if self.log.trouble is not None:
             return max(0.0, self._try_again_at - self._monotonic())
         if not self.log.is_dirty or self._interval is None:
@@ -216,15 +218,14 @@ class Keeper:
 
     def _begin_anew(self) -> None:
         """Go on behind a snapshot of the machine's state, without a need of any older file."""
-        old = self.log
-        new = self._begin(old.header)
+        new = self._begin_next()
         try:
             self._write_part(new.header.number)
         except JournalError:
             new.discard()
             raise
         # A move that failed may have taken place all the same, and the snapshot needs the file: it stays from here on.
-        self._newest = new.header.number, new.crc
+        self._stray = new.header.number, new.crc
         try:
             self._publish(new.header.number)
         except JournalError:
@@ -269,24 +270,29 @@ class Keeper:
             self._rescue(error)
             return
         try:
-            new = self._begin(old.header)
+            new = self._begin_next()
         except JournalError:
             old.fill_reserve()
             raise
         self._earlier_bytes += old.end
-        self._newest = new.header.number, new.crc
         self._go_on_in(new)
 
+    def _begin_next(self) -> Log:
+        """The next journal file, with the settings of the present one."""
+        old = self.log
+        number, crc = self._stray or (old.header.number, old.crc)
+        return self._begin(old.header._replace(number=number + 1, follows=crc))
+
     def _begin(self, header: JournalHeader) -> Log:
-        """The next journal file, with the settings of that header."""
-        number, crc = self._newest
-        path = journal_path(self._folder, number + 1)
+        """The journal file of that header."""
+        path = journal_path(self._folder, header.number)
         with suppress(OSError):  # of an attempt that failed
             self._disk.remove(path)
-        return Log(self._disk, path, header._replace(number=number + 1, follows=crc), file_bytes=self._file_bytes)
+        return Log(self._disk, path, header, file_bytes=self._file_bytes)
 
     def _go_on_in(self, new: Log) -> None:
         old, self.log = self.log, new
+        self._stray = None
         old.close()
         self._written += old.records
         self._sync_due_at = None
