@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from jsm.errors import BadValueError
 from jsm.job import TubeName
-from jsm.limits import MAX_JOB_SIZE, PRIORITY_MAX, SECONDS_MAX
+from jsm.limits import MAX_JOB_SIZE, PRIORITY_MAX, SECONDS_MAX, check_tube_name
 
 LINE_BYTES_MAX = 224  # of a command, its carriage return and line feed included
 JOB_ID_MAX = 2**64 - 1
@@ -69,10 +69,9 @@ _NO_TUBE = TubeName("")
 
 
 class Command(NamedTuple):
-    """A command as a client sent it, its numbers within the limits of their fields.
+    """A command as a client sent it, its numbers and its tube within the limits of their fields.
 
-    A put's numbers are priority, delay, ttr and the body's length; a release's are id, priority and delay. A tube's
-    name is as it came: the machine checks it.
+    A put's numbers are priority, delay, ttr and the body's length; a release's are id, priority and delay.
     """
 
     name: str
@@ -113,6 +112,10 @@ def parse_line(line: bytes) -> Command | BadLine:
         if len(words) < 2:
             return BAD_FORMAT
         tube = TubeName(words.pop(1))
+        try:
+            check_tube_name(tube)
+        except BadValueError:
+            return BAD_FORMAT
     if len(words) != len(limits) + 1:
         return BAD_FORMAT
     if not limits:

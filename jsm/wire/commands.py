@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from jsm.errors import BadValueError, JsmError
 from jsm.job import JobID
-from jsm.limits import check_tube_name
 from jsm.reservations import Reservation, ReservationStatus
 from jsm.wire.codec import Command, encode_job, encode_ok, encode_tubes
 
@@ -194,7 +193,6 @@ class Commands:
             self._machine.ignore_tube(session.client_id, tube, now=now)
             session.ignore(tube)
         else:
-            check_tube_name(tube)
             self._machine.count_command("ignore")
         return b"WATCHING %d\r\n" % len(session.watched)
 
