@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jsm.errors import BadValueError, InvariantViolation, JsmError
+from jsm.journal.arguments import bytes_of, names_text, tuple_of
 from jsm.journal.errors import JournalError
 from jsm.journal.reading import ReadOnlySnapshot
-from jsm.limits import check_watch_list
 from jsm.reservations import ReservationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from jsm.interface import ClientStates
@@ -107,7 +105,7 @@ class DurableMachine:
         """See `jsm.interface.JSM.put`."""
         inner = self.inner
         if type(body) is not bytes:
-            body = _bytes_of(body)
+            body = bytes_of(body)
         if (
             type(now) is not int
             or now < inner.clock
@@ -120,14 +118,15 @@ class DurableMachine:
         ):
             numbers = {"priority": priority, "delay_seconds": delay_seconds, "ttr_seconds": ttr_seconds}
             self._expect_refusal(inner.put, {"now": now, **numbers, "body": body, "tube": tube})
+        log = self._keeper.log
         self._append(
             f'{{"after":{inner.record_seq},"op":"put","args":{{"now":{now},"priority":{priority},'
             f'"delay_seconds":{delay_seconds},"ttr_seconds":{ttr_seconds},"body":{quoted(body.decode("latin-1"))},'
             f'"tube":{quoted(tube)}}}',
-            self._keeper.log.reserve,
+            log.reserve,
         )
         try:
-            return inner.put(
+            job_id = inner.put(
                 now,
                 priority=priority,
                 delay_seconds=delay_seconds,
@@ -138,6 +137,8 @@ class DurableMachine:
         except JsmError as error:
             self._take_back(error)
             raise
+        log.jobs += 1
+        return job_id
 
     def delete(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.delete`."""
@@ -155,6 +156,7 @@ class DurableMachine:
         except JsmError as error:
             self._take_back(error)
             raise
+        self._keeper.log.jobs -= 1
 
     def release(self, job_id: JobID, client_id: ClientID, *, now: int | None = None) -> None:
         """See `jsm.interface.JSM.release`."""
@@ -200,8 +202,8 @@ class DurableMachine:
         """See `jsm.interface.JSM.append_reservation`."""
         inner = self.inner
         if type(tubes) is not tuple:
-            tubes = _tuple_of(tubes)
-        names = _names(tubes)
+            tubes = tuple_of(tubes)
+        names = names_text(tubes)
         if (
             type(now) is not int
             or now < inner.clock
@@ -392,28 +394,3 @@ class DurableMachine:
         raise InvariantViolation(
             "the_journal_holds_every_accepted_call", f"{operation.__name__} accepted {arguments!r}"
         )
-
-
-def _bytes_of(value: object) -> Any:
-    """The bytes that a buffer holds; any other value as it is."""
-    return bytes(value) if isinstance(value, bytearray | memoryview) else value
-
-
-def _tuple_of(value: object) -> Any:
-    """What an iterable gives, which perhaps can be read once only; any other value as it is."""
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value
-
-
-def _names(tubes: object) -> str | None:
-    """The JSON text of a watch list; None when it is none."""
-    try:
-        return _names_text(tubes) if type(tubes) is tuple else None
-    except (BadValueError, TypeError):
-        return None
-
-
-@lru_cache(maxsize=1024)
-def _names_text(tubes: tuple[TubeName, ...]) -> str:
-    """The JSON text of a watch list; a worker asks with the same one again and again."""
-    check_watch_list(tubes)
-    return f"[{','.join(map(quoted, tubes))}]"

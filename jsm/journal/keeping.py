@@ -98,10 +98,6 @@ class Keeper:
     def before_replies(self) -> None:
         """Make durable what the policy wants, and look after the files; see `DurableMachine.before_replies`."""
         log = self.log
-        if log.trouble is not None:
-            if self._lock is not None:
-                self._try_again()
-            return
         if log.is_dirty and self._interval is not None:
             if not self._interval:
                 self._sync()
@@ -111,8 +107,11 @@ class Keeper:
                     self._sync_due_at = now + self._interval
                 elif now >= self._sync_due_at:
                     self._sync()
-        log = self.log
-        if log.end >= self._turn_at:
+            log = self.log
+        if log.trouble is not None:
+            if self._lock is not None:
+                self._try_again()
+        elif log.end >= self._turn_at:
             self._turn()
         elif log.is_short and log.end >= self._squeeze_at:
             self._squeeze()
@@ -144,6 +143,12 @@ class Keeper:
 
         Raises `JournalError`; then the files say the same as before, in more bytes.
         """
+        trouble = self.log.trouble
+        if trouble is not None:
+            if self._lock is None:
+                raise JournalError(self.log.path, *trouble) from trouble[1]
+            self._begin_anew()
+            return
         self._rotate()
         log = self.log
         if self._first == log.header.number:
@@ -179,7 +184,8 @@ class Keeper:
         except OSError as error:
             raise JournalError(log.path, "can't force the journal to the disk", error) from error
         finally:
-            log.block("can't write the record", OSError("the journal is closed"))
+            log.block("can't write to it", OSError("the journal is closed"))
+            log.is_dirty = False
             log.close()
             with suppress(OSError):
                 self._disk.close(lock)
@@ -288,7 +294,8 @@ class Keeper:
         path = journal_path(self._folder, header.number)
         with suppress(OSError):  # of an attempt that failed
             self._disk.remove(path)
-        return Log(self._disk, path, header, file_bytes=self._file_bytes)
+        jobs = sum(self._machine.count_jobs().values())
+        return Log(self._disk, path, header, file_bytes=self._file_bytes, jobs=jobs)
 
     def _go_on_in(self, new: Log) -> None:
         old, self.log = self.log, new

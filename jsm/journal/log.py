@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES: Final = 4096
 _STEP_BYTES_MAX: Final = 1 << 20  # by how much a file is allocated ahead
-_RESERVE_BYTES_MIN: Final = 1 << 16
-_RESERVE_BYTES_MAX: Final = 1 << 20
+_RESERVE_BYTES: Final = 1 << 16
+_RESERVE_BYTES_A_JOB: Final = 256  # a reservation and a deletion
+_RESERVE_BYTES_MAX: Final = 1 << 26
 
 
 class Log:
@@ -27,17 +28,16 @@ class Log:
 
     __slots__ = (
         "_disk", "_end_before", "_file", "_is_dirty_before", "_limit", "_step", "_write", "crc", "crc_before", "end",
-        "file_bytes", "header", "is_dirty", "is_short", "path", "records", "reserve", "trouble",
+        "header", "is_dirty", "is_short", "jobs", "path", "records", "trouble",
     )  # fmt: skip
 
-    def __init__(self, disk: Disk, path: Path, header: JournalHeader, *, file_bytes: int) -> None:
+    def __init__(self, disk: Disk, path: Path, header: JournalHeader, *, file_bytes: int, jobs: int) -> None:
         """Make the file, whose name is durable when this returns; on an error nothing of it is left."""
         self._disk = disk
         self._write: Callable[[int, bytes, int], int] = disk.write
         self.path = path
         self.header = header
-        self.file_bytes = file_bytes
-        self.reserve = min(max(file_bytes // 8, _RESERVE_BYTES_MIN), _RESERVE_BYTES_MAX)
+        self.jobs = jobs  # that live; whoever appends keeps it right
         self._step = min(max(file_bytes // 8, BLOCK_BYTES), _STEP_BYTES_MAX)
         self.records = 0  # that were appended
         self.is_dirty = False  # whether something was appended since the file was forced to the disk
@@ -60,6 +60,11 @@ class Log:
                 raise
         except OSError as error:
             raise JournalError(path, "can't begin the journal file", error) from error
+
+    @property
+    def reserve(self) -> int:
+        """How many bytes a put must leave: enough to serve and delete every job that lives, up to a limit."""
+        return min(_RESERVE_BYTES + self.jobs * _RESERVE_BYTES_A_JOB, _RESERVE_BYTES_MAX)
 
     def append(self, text: str, spare: int) -> None:
         """Append a record, given as a JSON object without its closing brace; `spare` bytes must be left behind it.
@@ -103,9 +108,15 @@ class Log:
         self.is_dirty = False
         self._keep()
 
-    def fill_reserve(self) -> bool:
-        """Allocate the reserve, as far as there is room; whether there was."""
-        return self.trouble is None and self._allocate_to(self.end + self.reserve)
+    def fill_reserve(self) -> None:
+        """Allocate the reserve, or as much of it as there is room for."""
+        limit = self.end + self.reserve
+        size = limit - self._limit
+        while self.trouble is None and self._limit < limit and size >= BLOCK_BYTES:
+            try:
+                self._allocate(min(self._limit + size, limit))
+            except OSError:
+                size //= 2
 
     def finish(self) -> None:
         """Give back what is allocated behind the last record, and force all to the disk. `OSError` as `sync`."""
@@ -160,19 +171,6 @@ class Log:
                 self._disk.truncate(self._file, self._limit)
             raise
         self._limit = limit
-
-    def _allocate_to(self, limit: int) -> bool:
-        """Allocate up to `limit`, or as far as there is room in halves; whether `limit` was reached."""
-        while self._limit < limit:
-            size = limit - self._limit
-            while size >= BLOCK_BYTES:
-                with suppress(OSError):
-                    self._allocate(self._limit + size)
-                    break
-                size //= 2
-            else:
-                return False
-        return True
 
     def _cut(self) -> None:
         """Remove what a failed write left."""
