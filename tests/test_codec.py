@@ -201,7 +201,7 @@ def test_only_carriage_return_and_line_feed_end_a_line(end: bytes) -> None:
 def test_a_put_takes_its_body_as_it_is() -> None:
     for body in (b"", b"a", b"\r\n", b"stats\r\n", b"\0\xff" * 50):
         data = b"put 1 2 3 %d\r\n%b\r\nstats\r\n" % (len(body), body)
-        assert read(data) == [Command("put", (1, 2, 3, len(body)), "", body), Command("stats")]
+        assert read(data) == [Command("put", (1, 2, 3, len(body)), TubeName(""), body), Command("stats")]
 
 
 def test_a_body_that_does_not_end_as_announced_is_refused_and_its_length_consumed() -> None:

@@ -53,6 +53,7 @@ class Broker:
         "_total_connections",
         "_units_per_second",
         "_waiting",
+        "_woken",
         "input_limit",
         "machine",
         "output_limit",
@@ -78,6 +79,7 @@ class Broker:
         self._sessions: dict[ClientID, Session] = {}
         self._changed: dict[Session, None] = {}
         self._runnable: deque[Session] = deque()  # may go on with commands that have arrived already
+        self._woken: list[Session] = []  # were answered just now, and come before those
         self._duties: dict[tuple[str, ClientID], None] = {}  # refused by the machine, to be tried again
         self._retry_at: int | None = None  # when to try again what was refused
         self._waiting = 0  # sessions that wait for a reservation
@@ -124,7 +126,7 @@ class Broker:
             self._run(session, now)
             if session.is_waiting and not session.is_reading:
                 self._changed[session] = None
-        if self._runnable:
+        if self._woken or self._runnable:
             self._settle(now)
 
     def receive_eof(self, now: int, session: Session) -> None:
@@ -187,12 +189,19 @@ class Broker:
             self._retry_at = None
             self._do_duties(now)
         self._tick_if_due(now)
-        if self._runnable:
+        if self._woken or self._runnable:
             self._settle(now)
 
     def _settle(self, now: int) -> None:
-        """What every call ends with: sessions go on that no longer have to wait."""
-        while self._runnable:
+        """What every call ends with: sessions go on that no longer have to wait.
+
+        Whoever was answered last goes on first, and whoever answered it after that. So it makes no difference whether
+        commands arrive together or one by one, and no chain of answers is too long.
+        """
+        while self._woken or self._runnable:
+            if self._woken:
+                self._runnable.extendleft(reversed(self._woken))
+                self._woken.clear()
             session = self._runnable.popleft()
             if session.client_id in self._sessions:
                 self._run(session, now)
@@ -219,12 +228,15 @@ class Broker:
             except JsmError as error:
                 reply = error.wire_reply.encode("ascii") + b"\r\n"
             output += reply
+            if len(output) >= session.output_limit:
+                session.is_held = True
             if not reply:
                 self._go_silent(session, now)
             elif self._waiting or command[0] == "pause-tube":  # a pause of 0 seconds ends at once, whoever waits
                 self._tick_if_due(now)
-            if len(output) >= session.output_limit:
-                session.is_held = True
+                if self._woken:
+                    self._runnable.appendleft(session)
+                    break
         if output:
             self._changed[session] = None
 
@@ -263,7 +275,7 @@ class Broker:
         self._waiting -= 1
         session.output += reply
         self._changed[session] = None
-        self._runnable.append(session)
+        self._woken.append(session)
 
     def _close(self, session: Session, now: int) -> None:
         """End a session: its jobs become ready, its references go."""

@@ -277,7 +277,7 @@ class CommandReader:
         if end >= 0:
             self._at = end + 2
             return True
-        self._data = b"\r" if self._data.endswith(b"\r") and self.size else b""
+        self._data = b"\r" if self._data.endswith(b"\r") else b""
         self._at = 0
         return False
 
