@@ -27,6 +27,9 @@ COMMANDS: Final = {
     ),
     "graph": Room("models.cli", "check", "Draw the state diagram that everything is checked against."),
     "verify": Room("models.verify_cli", "check", "Check a trace of any implementation, record by record."),
+    "conform": Room(
+        "models.conform_cli", "check", "Play recorded conversations to a beanstalkd and compare every reply."
+    ),
 }
 """The commands, by the name of the function in their room."""
 

@@ -181,20 +181,24 @@ def _progress(trace: str, *, shown: bool) -> Iterator[Callable[[int], None] | No
         yield lambda done: bar.update(task, completed=done)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
+def write_whole(path: Path, text: str) -> None:
+    """Write the file whole or not at all. Raises `OSError`."""
     content = text.encode("utf-8", "replace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a pipe or a device can't be replaced
+        return
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a pipe or a device can't be replaced
-            return
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        partial.write_bytes(content)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
     except OSError as error:
         _refuse(f"--out {path}: {error.strerror}; name a file in a folder that can be written to")
 

@@ -98,24 +98,24 @@ def _junit(report: Report, trace: str, timestamp: str) -> str:
     )
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in [("trace", trace), ("verdict", report.verdict), *report.counts.items()]:
-        ElementTree.SubElement(properties, "property", name=name, value=_xml(str(value)))
+        ElementTree.SubElement(properties, "property", name=name, value=xml_text(str(value)))
     for rule in report.checks:
         case = ElementTree.SubElement(suite, "testcase", name=rule.name, classname="jsm.verify", time="0")
         found = [finding for finding in report.findings if finding.rule == rule.name]
         if found:
             # The schemas allow one failure a test case: it tells of all findings.
-            message = _xml(f"{trace}:{found[0].line}: expected {found[0].expected}; found {found[0].found}")
+            message = xml_text(f"{trace}:{found[0].line}: expected {found[0].expected}; found {found[0].found}")
             failure = ElementTree.SubElement(case, "failure", message=message, type=rule.name)
-            failure.text = _xml("\n\n".join("\n".join(_finding(finding, trace)) for finding in found))
+            failure.text = xml_text("\n\n".join("\n".join(_finding(finding, trace)) for finding in found))
         elif rule in skipped:
             ElementTree.SubElement(case, "skipped", message="there was nothing to check it on, or no end to checking")
-    ElementTree.SubElement(suite, "system-out").text = _xml("\n".join([*report.summary, *report.notes]))
+    ElementTree.SubElement(suite, "system-out").text = xml_text("\n".join([*report.summary, *report.notes]))
     ElementTree.SubElement(suite, "system-err")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Text without what XML can't hold."""
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -163,7 +163,7 @@ def _sarif(report: Report, trace: str) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "jsm verify", "version": _version(), "rules": rules}},
+                "tool": {"driver": {"name": "jsm verify", "version": package_version(), "rules": rules}},
                 "artifacts": [{"location": {"uri": _uri(trace)}}],
                 "results": results,
                 "columnKind": "unicodeCodePoints",
@@ -179,7 +179,8 @@ def _uri(trace: str) -> str:
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 
-def _version() -> str:
+def package_version() -> str:
+    """The version of this package; "unknown" when the files are used without an installation."""
     try:
         return metadata.version("beanstalk-jsm")
     except metadata.PackageNotFoundError:
