@@ -1,6 +1,8 @@
 """The machine and its sessions: bytes in, bytes out, at instants that the test chooses."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -334,6 +336,12 @@ def test_too_much_input_behind_a_wait_stops_the_reading() -> None:
     assert session in wire.broker.take_changed()
     assert wire.state(1) == "is_reading"
     assert wire(1) == "RESERVED 1 1|a|" + "USING default|" * 7
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    readme = Path(__file__).parents[1] / "jsm" / "wire" / "README.md"
+    [example] = re.findall(r"^```python\n(.*?)^```$", readme.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    exec(compile(example, "README.md", "exec"), {})
 
 
 def test_the_operations_of_the_wire_are_the_machines() -> None:
