@@ -185,7 +185,7 @@ def apply(machine: Machine | ObservedMachine, record: CommandRecord) -> Mapping[
 def to_json(value: Any) -> Any:
     """An argument or a result as JSON's values: bytes become text of code points 0–255."""
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int() | float() | str():
             return value
         case bytes() | bytearray() | memoryview():
             return bytes(value).decode("latin-1")

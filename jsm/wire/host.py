@@ -3,13 +3,16 @@
 import os
 import pwd
 import resource
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
+from typing import Final
 
 from jsm.errors import JsmError
 from jsm.statistics import ProcessValue
+
+PROTOCOL_RELEASE: Final = "1.13"
+"""beanstalkd's release whose protocol the server speaks."""
 
 
 class HostError(JsmError):
@@ -46,26 +49,42 @@ def become_user(name: str) -> None:
         ) from None
 
 
-def process_values(version: str) -> Callable[[], Mapping[str, ProcessValue]]:
-    """What `stats` shows of this process each time that it is asked; uptime counts from this call."""
+def version_text() -> str:
+    """The release of beanstalkd whose protocol is spoken, and behind it this program's own, as in `1.13+jsm0.1.0`."""
+    from importlib.metadata import PackageNotFoundError, version  # takes as long to import as the whole machine
+
+    try:
+        return f"{PROTOCOL_RELEASE}+jsm{version('beanstalk-jsm')}"
+    except PackageNotFoundError:  # files that are used without an installation
+        return f"{PROTOCOL_RELEASE}+jsm"
+
+
+def process_values(
+    more: Callable[[], Mapping[str, ProcessValue]] | None = None,
+) -> Callable[[], Mapping[str, ProcessValue]]:
+    """What `stats` shows of this process and what `more` knows, each time that it is asked; uptime counts from now."""
     begin = monotonic()
-    system = os.uname()
-    fixed: dict[str, ProcessValue] = {
-        "pid": os.getpid(),
-        "version": version,
-        "id": secrets.token_hex(8),
-        "hostname": system.nodename,
-        "os": system.version,
-        "platform": system.machine,
-    }
+    fixed: dict[str, ProcessValue] = {"id": os.urandom(8).hex()}
 
     def values() -> Mapping[str, ProcessValue]:
+        if "pid" not in fixed:
+            system = os.uname()
+            fixed.update(
+                {
+                    "pid": os.getpid(),
+                    "version": PROTOCOL_RELEASE,  # clients compare it as a number with dots: nothing may stand behind
+                    "hostname": system.nodename,
+                    "os": system.version,
+                    "platform": system.machine,
+                }
+            )
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             **fixed,
             "rusage-utime": usage.ru_utime,
             "rusage-stime": usage.ru_stime,
             "uptime": int(monotonic() - begin),
+            **({} if more is None else more()),
         }
 
     return values
