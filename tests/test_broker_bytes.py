@@ -82,7 +82,7 @@ def outcome(talks: list[bytes], cuts: list[int], *, checked: bool = False, **lim
             take()
     for session in sessions:
         broker.receive_eof(now, session)
-    take()
+        take()
     for session in sessions:
         broker.disconnect(now, session)
     assert machine.count_jobs()["reserved"] == 0
