@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from models.check_result import Bounds, CheckResult
+    from models.check_result import Bounds
     from models.scope import Scope
     from models.walks import WalksResult
 
@@ -19,8 +19,8 @@ EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 """By verdict, from the best to the worst."""
 
 _SCOPE_HELP: Final = (
-    "A world, may be repeated: tiny, small, late, tubes, promises, medium, large, spin. "
-    "Default: small, tubes; for walks: large."
+    "A world, may be repeated: tiny, small, late, tubes, waits, best, promises, medium, large, spin. "
+    "Default: small, tubes, waits, best; for walks: large."
 )
 
 
@@ -146,23 +146,19 @@ def _examine(request: CheckRequest) -> None:
 
 def _run(request: CheckRequest) -> int:
     """Check all worlds up to the first that is violated; the exit code."""
-    from models.check_report import summary, told, told_of_lassos, told_of_walks
+    from models.check_report import summary, told_of_walks
     from models.walks import WalksInterrupted
 
     documents: list[dict[str, Any]] = []
     lassos: list[dict[str, Any]] = []
     code = 0
     try:
-        for name, world in request.worlds.items():
-            if request.is_walk:
+        if request.is_walk:
+            for name, world in request.worlds.items():
                 documents.append(told_of_walks(name, _walked(name, world, request), request.out))
-            else:
-                documents.append(told(name, _explored(name, world, request), request.out))
-            _show(documents[-1], request)
-        if not any(document["verdict"] == "violated" for document in documents):
-            for name, world in request.promises.items():
-                lassos.append(told_of_lassos(name, world, request.bounds.states, request.out))
-                _show(lassos[-1], request)
+                _show(documents[-1], request)
+        else:
+            _explore(request, documents, lassos)
     except _Violated:
         pass
     except KeyboardInterrupt as stop:
@@ -181,22 +177,29 @@ def _run(request: CheckRequest) -> int:
     return code or EXIT_CODES[verdict]
 
 
+def _explore(request: CheckRequest, documents: list[dict[str, Any]], lassos: list[dict[str, Any]]) -> None:
+    """Visit all states of the worlds, then look for lassos; raises `_Violated` after the first that is violated."""
+    from models.check_report import told, told_of_lassos
+    from models.check_result import CheckResult
+    from models.check_worlds import World, explored
+
+    checks = (request.lockstep, request.invariants, request.allow_unfired)
+    worlds = [World(name, world, False, *checks) for name, world in request.worlds.items()]
+    worlds += [World(name, world, lassos=True) for name, world in request.promises.items()]
+    progress = None if request.quiet or not sys.stderr.isatty() else _progress
+    results = explored(worlds, bounds=request.bounds, processes=request.processes, progress=progress)
+    with closing(results):
+        for world, result in results:
+            if isinstance(result, CheckResult):
+                documents.append(told(world.name, result, request.out))
+                _show(documents[-1], request)
+            else:
+                lassos.append(told_of_lassos(world.name, result, request.out))
+                _show(lassos[-1], request)
+
+
 class _Violated(Exception):
     """A world is violated: nothing more is checked."""
-
-
-def _explored(name: str, world: "Scope", request: CheckRequest) -> "CheckResult":
-    from models.explorer import explore
-
-    return explore(
-        world,
-        lockstep=request.lockstep,
-        invariants=request.invariants,
-        bounds=request.bounds,
-        allow_unfired=request.allow_unfired,
-        progress=None if request.quiet or not sys.stderr.isatty() else _progress(name),
-        processes=request.processes,
-    )
 
 
 def _walked(name: str, world: "Scope", request: CheckRequest) -> "WalksResult":

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.check_result import CheckResult
 from models.finding import Counterexample
-from models.liveness import check_liveness
+from models.liveness import LivenessResult
 from models.minimise import minimise
 from models.renderings import FORMS, render, write_counterexample
 from models.scope import SCOPES, Scope
@@ -96,10 +96,9 @@ def _shown(shown: Counterexample, out: Path | None, *, is_short: bool = False) -
     return {"finding": shown.finding._asdict(), "calls": calls, "loop_start": shown.loop_start, **renderings}, lines
 
 
-def told_of_lassos(name: str, world: Scope, states: int | None, out: Path | None) -> dict[str, Any]:
-    """Look for lassos in a world; what came out, as `told`."""
-    result = check_liveness(world, states_max=states)
-    bounds, size = world.text(), f"{result.states:,} states, {result.transitions:,} transitions, no symmetry"
+def told_of_lassos(name: str, result: LivenessResult, out: Path | None) -> dict[str, Any]:
+    """What came of the search for lassos in a world, as `told`."""
+    bounds, size = result.scope.text(), f"{result.states:,} states, {result.transitions:,} transitions, no symmetry"
     headline = f"undetermined: {result.why} ({size}); nothing is proved of {bounds}"
     if result.verdict == "holds":
         headline = f"holds: in every history that goes on with ticks, with {bounds}, what must happen happens ({size})"

@@ -5,13 +5,15 @@ call. What is compared: the answer or the category of the refusal, the transitio
 snapshot shows it, the counters, the next tick, and the containers inside the machine against a recount.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from jsm.errors import InvariantViolation, JsmError
 from jsm.image import COUNTERS, Description, body_of, containers_agree, request_of
 from jsm.machine import Machine
 from jsm.records import TransitionRecord
+from jsm.relative_key import NOW
+from jsm.statistics import COMMAND_NAMES
 from models.calls import Call, plain, run_spec
 from models.invariants import check_looks, check_state, check_step, new_tally
 from models.named_calls import RELOAD
@@ -42,7 +44,8 @@ class EdgeChecks:
         self.tally: Tally = new_tally()
 
     def enter(self, described: Description) -> None:
-        """Begin with a state that the machine was just put into. Raises `EdgeFault`."""
+        """Begin with a state that the machine was just put into, and give it a past. Raises `EdgeFault`."""
+        _give_past(self._machine)
         self._before = picture_of(self._machine)
         if self._lockstep:
             self._spec = spec_of(described)
@@ -74,7 +77,7 @@ class EdgeChecks:
                 raise EdgeFault(f"the specification refuses it: {refused.category}") from None
             if plain(answer) != expected:
                 raise EdgeFault("another answer")
-            if [tuple(record) for record in records] != [tuple(record) for record in twin.records[told:]]:
+            if [tuple(record) for record in records] != [(_SEQ + seq, *rest) for seq, *rest in twin.records[told:]]:
                 raise EdgeFault("other transitions")
             _compare(after, twin)
         if self._invariants:
@@ -100,11 +103,15 @@ class EdgeChecks:
         if not unchanged():
             raise EdgeFault("a refused call has changed the state")
         if self._lockstep:
+            twin = twin_of(self._spec)
             try:
-                run_spec(twin_of(self._spec), call)
+                run_spec(twin, call)
             except Refused as refused:
                 if refused.category != str(error.refusal):
                     raise EdgeFault(f"the specification refuses it otherwise: {refused.category}") from None
+                commands = self._machine._state.commands
+                if commands != twin.commands:
+                    raise EdgeFault(f"another state: {_first_difference(commands, twin.commands)}") from None
                 return
             raise EdgeFault("the specification accepts it")
 
@@ -115,12 +122,34 @@ class EdgeChecks:
             raise EdgeFault(str(violation)) from None
 
 
+def _give_past(machine: Machine) -> None:
+    """Let all counters and instants that no later call depends on be such that their loss, or a mix-up, shows."""
+    state = machine._state
+    state.seq = _SEQ
+    state.commands = dict(_COMMANDS)
+    for tube in state.tubes.values():
+        tube.total_jobs += _DELETES
+        tube.deletes, tube.pauses = _DELETES, _PAUSES
+    for job in state.jobs.values():
+        job.created_at = job.id
+        job.buried_at = _BURIED_AT + job.bury_number if job.bury_number else 0
+
+
+_SEQ: Final = 70
+_COMMANDS: Final = {name: place for place, name in enumerate(COMMAND_NAMES, 30)}
+_DELETES: Final = 6
+_PAUSES: Final = 8
+_BURIED_AT: Final = NOW // 2
+"""The past of every state that is entered: no two alike, none 0."""
+
+
 def spec_of(described: Description) -> Spec:
-    """The specification in the described state, with counters as `jsm.image.load` sets them."""
+    """The specification in the described state, with the counters of `jsm.image.load` and `_give_past`."""
     spec = Spec()
     spec.clock = described.clock
     spec.next_job_id = described.next_job_id
     spec.total_jobs = described.next_job_id - 1
+    spec.commands = dict(_COMMANDS)
     reserves, timeouts, releases, buries, kicks = COUNTERS
     spec.job_timeouts = timeouts * len(described.jobs)
     totals: dict[str, int] = {}
@@ -135,9 +164,10 @@ def spec_of(described: Description) -> Spec:
             part.delay_seconds,
             part.ttr_seconds,
             state=state,
-            created_at=0,
+            created_at=part.id,
             ready_at=part.due if state == "delayed" else 0,
             expires_at=part.due if state == "reserved" else 0,
+            buried_at=_BURIED_AT + part.due if state == "buried" else 0,
             reserved_by=part.owner,
             reserves=reserves,
             timeouts=timeouts,
@@ -153,7 +183,9 @@ def spec_of(described: Description) -> Spec:
             name,
             0 if ends_at is None else max(ends_at - described.clock, 0),
             ends_at,
-            totals.get(name, 0),
+            totals.get(name, 0) + _DELETES,
+            _DELETES,
+            _PAUSES,
         )
         for name, ends_at in described.tubes
     ]
@@ -185,6 +217,7 @@ def _compare(seen: Picture, spec: Spec) -> None:
     _equal("next_tick_at", seen.next_tick_at, spec.next_tick_at())
     _equal("next_job_id", seen.next_job_id, spec.next_job_id)
     _equal("next_bury_number", seen.next_bury_number, spec.next_bury_number)
+    _equal("record_seq", seen.record_seq, _SEQ + len(spec.records))
     _equal("totals", (seen.total_jobs, seen.job_timeouts), (spec.total_jobs, spec.job_timeouts))
     _equal("commands", seen.commands, spec.commands)
     _equal("jobs", [tuple(view) for view in seen.jobs.values()], [spec.jobs[job][:-1] for job in sorted(spec.jobs)])
@@ -215,6 +248,11 @@ def _compare_looks(looks: Looks, spec: Spec) -> None:
             except Refused:
                 expected = None
             _equal(f"{peek.__name__} of {tube.name}", seen if seen is None else tuple(seen), expected)
+
+
+def _first_difference(seen: Mapping[str, int], expected: Mapping[str, int]) -> str:
+    name = next(name for name in expected if seen.get(name) != expected[name])
+    return f"cmd-{name} is {seen.get(name)}, the specification says {expected[name]}"
 
 
 def _equal(what: str, machine: object, spec: object) -> None:

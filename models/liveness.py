@@ -24,7 +24,8 @@ from jsm.machine import Machine
 from jsm.relative_key import NOW
 from jsm.states import JobState, Trigger
 from models.check_result import EDGE_CODES, HOLDS, UNDETERMINED, VIOLATED
-from models.expander import Child, Expander
+from models.expander import IN_STATE, Child, Expander
+from models.explorer_way import counterexample
 from models.finding import Counterexample, Finding
 
 if TYPE_CHECKING:
@@ -302,15 +303,16 @@ class _Lassos:
     def _hidden(self, index: int, code: int, text: str) -> None:
         """A call left the machine in a state that its key doesn't tell: go on with it alone, seconds passing."""
         machine = self.make_machine()
-        calls = self._made(machine, [*self._way(index), *([code] if code >= 0 else [])])
+        calls = self._made(machine, [*self._way(index), *([code] if code != IN_STATE else [])])
         start = len(calls)
         overdue: list[str] = []
         for _ in range(_SECONDS_MAX):
             with suppress(Exception):
                 machine.tick(machine.clock + 1)
             overdue = list(_overdue(machine))
-        if not overdue:
-            self.result.why = f"after {len(calls)} calls: {text}"
+        if not overdue:  # nothing that was promised is broken, but the call is wrong, or the state
+            codes = [*self._way(index), *([code] if code != IN_STATE else [])]
+            self.broken = counterexample(self.expander, codes, text)
             return
         from models.calls import Call as Made
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from jsm.image import request_of
+from jsm.limits import PRIORITY_MAX, URGENT_PRIORITY_LIMIT
 from jsm.relative_key import NOW, RelativeKeys
 from models.calls import Call
 
@@ -34,11 +35,11 @@ OPERATIONS: Final = (
 
 _TUBES: Final = ("default", "t", "u", "v")
 _CLIENTS: Final = ("a", "b", "c", "d", "e")
-_VALUE_MAX: Final = 100
+_VALUE_MAX: Final = 99
 
 
-def _is_number(value: object, least: int) -> bool:
-    return type(value) is int and least <= value < _VALUE_MAX
+def _is_number(value: object, least: int, most: int = _VALUE_MAX) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,17 @@ class Scope:
             if type(value) is not int or not least <= value <= most:
                 raise ValueError(f"{field} = {value!r}: expected a whole number from {least} to {most}")
         for field, least in (("priorities", 0), ("delays", 0), ("ttrs", 1), ("pauses", 0)):
-            values = getattr(self, field)
-            if not values or not all(_is_number(each, least) for each in values):
-                raise ValueError(f"{field} = {values!r}: expected whole numbers from {least} to {_VALUE_MAX - 1}")
+            values, most = getattr(self, field), PRIORITY_MAX if field == "priorities" else _VALUE_MAX
+            if not values or not all(_is_number(each, least, most) for each in values):
+                raise ValueError(f"{field} = {values!r}: expected whole numbers from {least} to {most}")
         if not self.timeouts or any(each is not None and not _is_number(each, 0) for each in self.timeouts):
-            raise ValueError(f"timeouts = {self.timeouts!r}: expected None or whole numbers below {_VALUE_MAX}")
+            raise ValueError(f"timeouts = {self.timeouts!r}: expected None or whole numbers up to {_VALUE_MAX}")
         if self.kick_counts is not None and not (self.kick_counts and all(_is_number(n, 0) for n in self.kick_counts)):
-            raise ValueError(f"kick_counts = {self.kick_counts!r}: expected None, or whole numbers below {_VALUE_MAX}")
+            raise ValueError(f"kick_counts = {self.kick_counts!r}: expected None, or whole numbers up to {_VALUE_MAX}")
         if not _is_number(self.step, 1):
-            raise ValueError(f"step = {self.step!r}: expected a whole number from 1 to {_VALUE_MAX - 1}")
+            raise ValueError(f"step = {self.step!r}: expected a whole number from 1 to {_VALUE_MAX}")
         if self.puts is not None and not _is_number(self.puts, 1):
-            raise ValueError(f"puts = {self.puts!r}: expected None or a whole number from 1 to {_VALUE_MAX - 1}")
+            raise ValueError(f"puts = {self.puts!r}: expected None or a whole number from 1 to {_VALUE_MAX}")
         unknown = [name for name in self.operations if name not in OPERATIONS]
         if unknown or not self.operations:
             raise ValueError(f"operations: there is no {', '.join(unknown)}; expected some of {', '.join(OPERATIONS)}")
@@ -170,7 +171,7 @@ _TUBES_ALONE: Final[Mapping[str, Any]] = {
     "clients": 1,
     "tubes": 2,
     "priorities": (0,),
-    "delays": (0,),
+    "delays": (1,),
     "timeouts": (None,),
     "pauses": (1,),
     "late": False,
@@ -180,9 +181,30 @@ _TUBES_ALONE: Final[Mapping[str, Any]] = {
 SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "tiny": Scope(jobs=1, clients=1, priorities=(0,), timeouts=(None, 1)),
-        "small": Scope(timeouts=(None,), pauses=(1,), late=False, **_JOBS_ALONE),
+        "small": Scope(
+            priorities=(URGENT_PRIORITY_LIMIT - 1, URGENT_PRIORITY_LIMIT),
+            ttrs=(2,),  # so that a job can be held while time passes
+            timeouts=(None,),
+            pauses=(1,),
+            kick_counts=(0, 1, 2),
+            late=False,
+            **_JOBS_ALONE,
+        ),
         "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), ahead=False, **_JOBS_ALONE),
         "tubes": Scope(**_TUBES_ALONE),
+        "waits": Scope(
+            jobs=1, priorities=(0,), ttrs=(2,), timeouts=(None, 0, 1, 2), pauses=(0, 2), **_JOBS_ALONE
+        ),
+        "best": Scope(
+            tubes=2,
+            delays=(0,),
+            timeouts=(None, 0),
+            late=False,
+            ahead=False,
+            operations=("put", "append_reservation", "cancel_reservation", "tick", "reload"),
+            keep_delays=False,
+            keep_strangers=False,
+        ),
         "promises": Scope(
             jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, ahead=False, **_JOBS_ALONE
         ),
@@ -212,7 +234,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "tubes")
+DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best")
 """What `jsm check` explores when no world is named."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import models.check_cli
-import models.explorer
+import models.check_worlds
 from jsm.job import ClientID, JobID
 from jsm.machine import Machine
 from models.check_report import summary, told
@@ -94,7 +94,7 @@ def test_an_operation_that_never_fires_is_an_error_unless_allowed() -> None:
 def test_an_interrupt_keeps_what_was_finished(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    explored = models.explorer.explore
+    explored = models.check_worlds.explore
     worlds: list[Any] = []
 
     def interrupted(world: Any, **settings: Any) -> Any:
@@ -103,10 +103,10 @@ def test_an_interrupt_keeps_what_was_finished(
             raise KeyboardInterrupt
         return explored(SCOPES["tiny"].but(operations=("put", "tick")), **{**settings, "processes": 1})
 
-    monkeypatch.setattr(models.explorer, "explore", interrupted)
+    monkeypatch.setattr(models.check_worlds, "explore", interrupted)
     from jsm.__main__ import main
 
-    assert main(["check", "--quiet"]) == 130
+    assert main(["check", "--quiet", "--processes", "1"]) == 130
     shown = capsys.readouterr()
     assert shown.out.startswith("small: holds")
     assert shown.err == "jsm check: interrupted; what is shown is what was finished\n"

@@ -153,6 +153,26 @@ def test_a_planted_fault_is_found(name: str) -> None:
     assert shown.finding.name == name
 
 
+class CountsUrgentTwice(Machine):
+    """A put counts its job as urgent twice."""
+
+    __slots__ = ()
+
+    def put(self, now: int, **values: object) -> JobID:
+        """Put, and count once more."""
+        job_id = super().put(now, **values)  # type: ignore[arg-type]
+        self._state.urgent += 1
+        return job_id
+
+
+def test_a_fault_that_breaks_no_promise_is_a_violation_too() -> None:
+    result = check_liveness(WORLD, make_machine=CountsUrgentTwice)
+    assert (result.verdict, result.why) == ("violated", "")
+    assert result.counterexample is not None
+    assert result.counterexample.finding.name == "statistics_equal_a_recount"
+    assert [call.op for call in result.counterexample.calls] == ["put"]
+
+
 @pytest.mark.parametrize("machine", [LazyTtr, PauseForGood])
 def test_a_lasso_is_a_history_and_a_loop_in_which_a_second_passes(machine: Callable[..., Machine]) -> None:
     shown = check_liveness(WORLD, make_machine=machine).counterexample

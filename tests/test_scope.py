@@ -28,7 +28,7 @@ BIG = Scope(jobs=2, clients=2, tubes=3, kick_counts=(1, 5))
     [
         {"jobs": 1, "clients": 1, "tubes": 1},
         {"jobs": 6, "clients": 5, "tubes": 4},
-        {"priorities": (0, 99), "delays": (0, 99), "pauses": (0, 99), "timeouts": (0, 99, None)},
+        {"priorities": (0, 2**32 - 1), "delays": (0, 99), "pauses": (0, 99), "timeouts": (0, 99, None)},
         {"ttrs": (1, 99), "kick_counts": (0, 99), "step": 99, "puts": 99},
         {"step": 1, "puts": 1, "kick_counts": None, "timeouts": (None,)},
         {"operations": ("tick",)},
@@ -44,15 +44,18 @@ def test_bounds_up_to_the_greatest_are_taken(bounds: dict[str, Any]) -> None:
         *(("jobs", value, "expected a whole number from 1 to 6") for value in (0, 7, True, 1.0, "1", None)),
         *(("clients", value, "expected a whole number from 1 to 5") for value in (0, 6, True)),
         *(("tubes", value, "expected a whole number from 1 to 4") for value in (0, 5, True)),
-        *(("priorities", value, "expected whole numbers from 0 to 99") for value in ((), (-1,), (0, 100), (True,))),
+        *(
+            ("priorities", value, "expected whole numbers from 0 to 4294967295")
+            for value in ((), (-1,), (0, 2**32), (True,))
+        ),
         *(("delays", value, "expected whole numbers from 0 to 99") for value in ((), (-1,), (100,), (0.5,))),
         *(("pauses", value, "expected whole numbers from 0 to 99") for value in ((), (-1,), (100,), (None,))),
         *(("ttrs", value, "expected whole numbers from 1 to 99") for value in ((), (0,), (1, 100))),
         *(
-            ("timeouts", value, "expected None or whole numbers below 100")
+            ("timeouts", value, "expected None or whole numbers up to 99")
             for value in ((), (-1,), (None, 100), (True,))
         ),
-        *(("kick_counts", value, "expected None, or whole numbers below 100") for value in ((), (-1,), (100,))),
+        *(("kick_counts", value, "expected None, or whole numbers up to 99") for value in ((), (-1,), (100,))),
         *(("step", value, "expected a whole number from 1 to 99") for value in (0, 100, None)),
         *(("puts", value, "expected None or a whole number from 1 to 99") for value in (0, 100, True)),
     ],
@@ -93,7 +96,7 @@ def test_clients_and_tubes_have_names_and_watch_lists_are_all_that_are_not_empty
 
 def test_the_bounds_are_said_in_words() -> None:
     assert SCOPES["small"].text() == (
-        "at most 2 live jobs, any number of puts, 2 clients, 1 tube, priorities 0, 1, delays 0, 1 s, ttrs 1 s, "
+        "at most 2 live jobs, any number of puts, 2 clients, 1 tube, priorities 1023, 1024, delays 0, 1 s, ttrs 2 s, "
         "timeouts none s, pauses 1 s, ticks on time"
     )
     assert SCOPES["tiny"].but(puts=3).text() == (
