@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from heapq import heappush
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from jsm._heap import ID_BITS, ID_MASK, KeyHeap
+from jsm._heap import ID_BITS, KeyHeap
 from jsm._job import Job
 from jsm._state import State
 from jsm.job import ClientID, JobID, TubeName
-from jsm.limits import URGENT_PRIORITY_LIMIT
 from jsm.reservations import Reservation, ReservationStatus
-from jsm.states import BURIED, DELAYED, READY, RESERVED
+from jsm.states import BURIED, DELAYED, DELETED, NEW, READY, RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jsm._client import Client
+    from jsm._tube import Tube
     from jsm.machine import Machine
+    from jsm.records import TransitionRecord
     from jsm.states import JobState
 
 _DICTS = ("jobs", "tubes", "clients", "owed", "waiting", "matchable", "paused")
@@ -173,12 +174,15 @@ class Image:
         "_commands",
         "_dicts",
         "_heaps",
+        "_homes",
         "_jobs",
         "_machine",
         "_numbers",
+        "_rows",
         "_state",
         "_tubes",
         "_vars",
+        "_wait_heaps",
     )
 
     def __init__(self, machine: Machine) -> None:
@@ -194,9 +198,27 @@ class Image:
         taken = {"commands", *_DICTS, *_HEAPS, *_FIXED}
         self._numbers = {name: value for name, value in vars(state).items() if name not in taken}
         self._jobs = [(job, _JOB_VALUES(job)) for job in state.jobs.values()]
+        self._rows: dict[int, tuple[Job, tuple[Any, ...]]] = {row[0].id: row for row in self._jobs}
+        self._note_homes(tubes, clients)
         self._tubes = [(tube, _TUBE_VALUES(tube)) for tube in tubes]
         self._clients = [(client, _CLIENT_VALUES(client), dict(client.watches)) for client in clients]
         self._vars = dict(vars(machine)) if hasattr(machine, "__dict__") else None  # of a subclass
+
+    def _note_homes(self, tubes: list[Tube], clients: list[Client]) -> None:
+        """Note which heaps know of the jobs of a tube in a state, and which of waits."""
+        state = self._state
+        kept = {id(heap): (heap, keys) for heap, keys, _ in self._heaps}
+        waits = (state.wait_deadlines, state.margins, *(tube.waiters for tube in tubes))
+        self._wait_heaps = [kept[id(heap)] for heap in waits]
+        held = [kept[id(heap)] for heap in (state.expiries, *(client.held for client in clients))]
+        self._homes: dict[tuple[str, JobState], list[tuple[KeyHeap, list[int]]]] = {}
+        for tube in tubes:
+            name = tube.name
+            self._homes[name, NEW] = self._homes[name, DELETED] = []
+            self._homes[name, READY] = [kept[id(tube.ready)]]
+            self._homes[name, DELAYED] = [kept[id(tube.delayed)], kept[id(state.delays)]]
+            self._homes[name, BURIED] = [kept[id(tube.buried)]]
+            self._homes[name, RESERVED] = held
 
     def is_still(self) -> bool:
         """Whether nothing has happened to the machine since, its `cmd-*` counters apart."""
@@ -214,6 +236,43 @@ class Image:
             )
         )
 
+    def undo(self, moved: Iterable[TransitionRecord]) -> None:
+        """As `put_back`, in a third of the time, after one accepted call that has moved those jobs and no others.
+
+        For a state that was loaded without a past, and a call that changed nothing else but waits: no pause, no
+        reference to a tube. The `cmd-*` counters run on.
+        """
+        attributes, homes, rows = self._state.__dict__, self._homes, self._rows
+        if len(attributes["tubes"]) != len(self._tubes):  # one came, or went with its pause
+            self.put_back()
+            return
+        for name, content in self._dicts:
+            if attributes[name] != content:
+                attributes[name] = content.copy()
+        attributes.update(self._numbers)
+        heaps = self._wait_heaps
+        for _, _, job_id, name, source, _, target, _ in moved:
+            row = rows.get(job_id)
+            if row is not None:
+                _put_back_job(*row)
+            heaps = heaps + homes[name, source]  # a new list: the first is the image's
+            if target is not source:
+                heaps += homes[name, target]
+        for heap, keys in heaps:
+            if heap.keys != keys:
+                heap.keys[:] = keys
+            if heap.stale:
+                heap.stale = None
+        for tube, numbers in self._tubes:
+            tube.reserved, tube.urgent, _, _, _, _, tube.total_jobs, tube.deletes, _ = numbers
+        for client, (_, ask, request_id, waits_on, deadline_at, margin), _ in self._clients:
+            if client.ask != ask:
+                client.ask = ask
+                client.request_id = request_id
+                client.waits_on = waits_on
+                client.deadline_at = deadline_at
+            client.margin = margin
+
     def put_back(self) -> None:
         """Undo everything that happened to the machine since the image was taken."""
         state = self._machine._state = self._state
@@ -229,20 +288,7 @@ class Image:
             if heap.stale or stale:
                 heap.stale = set(stale) if stale else None
         for job, values in self._jobs:
-            (
-                job.buried_at,
-                job.buries,
-                job.delay_seconds,
-                job.key,
-                job.kicks,
-                job.owner,
-                job.priority,
-                job.releases,
-                job.reserves,
-                job.state,
-                job.timeouts,
-                job.ttr_seconds,
-            ) = values
+            _put_back_job(job, values)
         for tube, numbers in self._tubes:
             (
                 tube.reserved,
@@ -270,126 +316,19 @@ class Image:
             own.update(self._vars)
 
 
-def containers_agree(machine: Machine) -> bool:
-    """Whether every heap, index and count is what the jobs, tubes and clients imply. O(n log n)."""
-    state = machine._state
-    try:
-        implied = _implied_keys(state)
-    except KeyError:
-        return False
-    for heap, keys in zip(_heaps_of(state), implied, strict=True):
-        if not _holds(heap, keys):
-            return False
-    return _jobs_agree(state) and _clients_agree(state) and _tubes_agree(state)
-
-
-def _holds(heap: KeyHeap, keys: list[int]) -> bool:
-    """Whether a heap's live keys are these, and its first key is the lowest of them and live."""
-    inside, stale = heap.keys, heap.stale
-    if not keys:
-        return not inside
-    if not inside or inside[0] != keys[0]:
-        return False
-    if stale:
-        live = [key for key in inside if key not in stale]
-        return sorted(live) == keys and len(inside) == len(live) + len(stale)
-    return inside == keys or sorted(inside) == keys
-
-
-def _jobs_agree(state: State) -> bool:
-    last = 0
-    for job_id, job in state.jobs.items():
-        kind, key = job.state, job.key
-        if job_id <= last or job.id != job_id or key & ID_MASK != job_id or (job.owner is None) is (kind is RESERVED):
-            return False
-        if kind is READY and key >> ID_BITS != job.priority:
-            return False
-        last = job_id
-    return last < state.next_job_id
-
-
-def _clients_agree(state: State) -> bool:
-    for name, client in state.clients.items():
-        ask, held = client.ask, client.held.keys
-        if client.id != name or client.margin != (held[0] >> ID_BITS << ID_BITS | ask if ask and held else 0):
-            return False
-    waiting = _implied_waiting(state)
-    return state.waiting == waiting and (len(waiting) < 2 or list(state.waiting) == list(waiting))
-
-
-def _tubes_agree(state: State) -> bool:
-    urgent = buried = 0
-    paused, matchable = {}, {}
-    uses = [client.uses for client in state.clients.values()]
-    watches = [tube for client in state.clients.values() for tube in client.watches.values()]
-    homes = [job.tube for job in state.jobs.values() if job.state is RESERVED]
-    for name, tube in state.tubes.items():
-        if (tube.name, tube.reserved, tube.using, tube.watching) != (
-            name, homes.count(tube), uses.count(tube), watches.count(tube),
-        ):  # fmt: skip
-            return False
-        if tube.urgent != sum([key >> ID_BITS < URGENT_PRIORITY_LIMIT for key in tube.ready]):
-            return False
-        urgent += tube.urgent
-        buried += len(tube.buried)
-        if tube.pause_ends_at is not None:
-            paused[tube.serial] = tube
-        if tube.matchable:
-            matchable[tube.serial] = tube
-    return (state.urgent, state.buried, state.paused, state.matchable) == (urgent, buried, paused, matchable)
-
-
-def _heaps_of(state: State) -> list[KeyHeap]:
-    """Every heap of a state, in an order that depends on the order of tubes and clients only."""
-    heaps = [state.delays, state.expiries, state.pause_ends, state.wait_deadlines, state.margins]
-    for tube in state.tubes.values():
-        heaps += (tube.ready, tube.delayed, tube.buried, tube.waiters)
-    heaps += [client.held for client in state.clients.values()]
-    return heaps
-
-
-def _implied_keys(state: State) -> list[list[int]]:
-    """The keys that the jobs, tubes and clients imply for each of `_heaps_of`, sorted. O(n log n).
-
-    Raises `KeyError` when something refers to a tube or a client that is gone, or is in no state.
-    """
-    at_tube = {tube: 5 + 4 * place for place, tube in enumerate(state.tubes.values())}
-    at_client = {client: 5 + 4 * len(at_tube) + place for place, client in enumerate(state.clients.values())}
-    keys: list[list[int]] = [[] for _ in range(5 + 4 * len(at_tube) + len(at_client))]
-    delays, expiries, pause_ends, wait_deadlines, margins, *_ = keys
-    for job in state.jobs.values():
-        kind, key, place = job.state, job.key, at_tube[job.tube]
-        if kind is RESERVED:
-            expiries.append(key)
-            keys[at_client[job.owner]].append(key)  # type: ignore[index]  # None raises
-        else:
-            if kind is DELAYED:
-                delays.append(key)
-            keys[place + _OFFSETS[kind]].append(key)
-    for client, place in at_client.items():
-        ask, held = client.ask, keys[place]
-        if len(held) > 1:
-            held.sort()
-        if ask:
-            if client.deadline_at is not None:
-                wait_deadlines.append(client.deadline_at << ID_BITS | ask)
-            if held:
-                margins.append(held[0] >> ID_BITS << ID_BITS | ask)
-            for tube in client.waits_on:
-                keys[at_tube[tube] + 3].append(ask)
-    for tube in at_tube:
-        if tube.pause_ends_at is not None:
-            pause_ends.append(tube.pause_ends_at << ID_BITS | tube.serial)
-    for each in keys:
-        if len(each) > 1:
-            each.sort()
-    return keys
-
-
-_OFFSETS: Final = {READY: 0, DELAYED: 1, BURIED: 2}
-
-
-def _implied_waiting(state: State) -> dict[int, Client]:
-    """The waiting clients, in order of asking."""
-    asking = {client.ask: client for client in state.clients.values() if client.ask}
-    return asking if len(asking) < 2 else dict(sorted(asking.items()))
+def _put_back_job(job: Job, values: tuple[Any, ...]) -> None:
+    """Give a job the values of `_JOB_VALUES`."""
+    (
+        job.buried_at,
+        job.buries,
+        job.delay_seconds,
+        job.key,
+        job.kicks,
+        job.owner,
+        job.priority,
+        job.releases,
+        job.reserves,
+        job.state,
+        job.timeouts,
+        job.ttr_seconds,
+    ) = values

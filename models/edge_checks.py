@@ -8,8 +8,9 @@ snapshot shows it, the counters, the next tick, and the containers inside the ma
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from jsm.containers import containers_agree
 from jsm.errors import InvariantViolation, JsmError
-from jsm.image import COUNTERS, Description, body_of, containers_agree, request_of
+from jsm.image import COUNTERS, Description, body_of, request_of
 from jsm.machine import Machine
 from jsm.records import TransitionRecord
 from jsm.relative_key import NOW

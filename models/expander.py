@@ -10,8 +10,9 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from jsm.containers import containers_agree
 from jsm.errors import JsmError
-from jsm.image import Image, body_of, containers_agree, load, request_of, restart
+from jsm.image import Image, body_of, load, request_of, restart
 from jsm.relative_key import NOW
 from jsm.states import JobState
 from jsm.transitions import Transition
@@ -184,7 +185,8 @@ class Expander:
         records, machine, keys, tick = self.records, self.machine, self.keys, None
         if self.scope.settled:
             tick = machine.tick
-        put_back, add, forget, of, after = image.put_back, found.children.append, records.clear, keys.of, keys.after
+        add, forget, of, after = found.children.append, records.clear, keys.of, keys.after
+        put_back, undo, due = image.put_back, image.undo, machine.next_tick_at
         before = keys.before(machine)
         for op in plan:
             code, _, run, _, _, passes, moves = op
@@ -194,11 +196,15 @@ class Expander:
             except JsmError as error:
                 found.refusals[_cell(op, described, error)] += 1
                 continue  # of a refused call only the counters of commands stay, which no key has
-            if tick is not None:
+            if tick is not None and due() == machine.clock:
                 tick(machine.clock)
-            key = of(machine) if passes or before is None or not moves else after(machine, before, records)
+            if passes or before is None or not moves:
+                key = of(machine)
+                put_back()
+            else:
+                key = after(machine, before, records)
+                undo(records)
             add(_child(Child, (code, key, (), (), 0)))
-            put_back()
         found.fired.update([self.ops[child.code].call.op for child in found.children])
 
     def _follow(self, found: Expansion, leaving: list[int], jobs: Sequence[int]) -> tuple[tuple[int, int], ...]:

@@ -15,8 +15,8 @@ from hashlib import blake2b, sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from jsm.containers import containers_agree
 from jsm.errors import InvariantViolation, JsmError
-from jsm.image import containers_agree
 from jsm.snapshot_codec import encode_snapshot, restore_snapshot
 from jsm.transitions import Transition
 from models.calls import Call, plain, run_spec, state_of_machine, state_of_spec
