@@ -124,7 +124,7 @@ def recover(disk: Disk, folder: Path, *, units_per_second: int, max_job_size: in
         except JournalDamagedError as error:
             damage = damage or error
             continue
-        _expect_units(folder, machine, units_per_second)
+        _expect_units(snapshot_path(folder, first), machine.units_per_second, units_per_second)
         warnings = [] if damage is None else [f"{damage}; older files held all of it and were used"]
         return _replay(disk, folder, machine, (first, snapshot_bytes), numbers, listing, warnings)
     assert damage is not None  # or the last turn had returned
@@ -219,7 +219,7 @@ def _replay(
             leftovers.append(path)
             continue
         last, last_header = header.number, header
-        _expect_units(path, machine, header.units_per_second)
+        _expect_units(path, header.units_per_second, machine.units_per_second)
         set_max_job_size(machine, header.max_job_size)
         for offset, record in reader.records():
             repeat(machine, path, offset, record)
@@ -256,10 +256,10 @@ def _read_snapshot(disk: Disk, path: Path, machine: Machine) -> int:
     return size
 
 
-def _expect_units(path: Path, machine: Machine, units_per_second: int) -> None:
-    if machine.units_per_second != units_per_second:
-        problem = f"units_per_second is {machine.units_per_second} on one side and {units_per_second} on the other"
-        raise JournalUnfitError(path, problem, "open the folder with the units that it was made with")
+def _expect_units(path: Path, found: int, asked: int) -> None:
+    if found != asked:
+        problem = f"it counts {found} units a second, and units_per_second = {asked} is asked for"
+        raise JournalUnfitError(path, problem, f"open the folder with {found}, or another folder")
 
 
 def set_max_job_size(machine: Machine, max_job_size: int) -> None:
