@@ -8,6 +8,10 @@ Installed with the package; it costs nothing until it is used, since everything 
   written as a trace when the test fails: into the folder of `--jsm-trace-dir`, or the test's `tmp_path`.
 - `jsm_explore`: a function that explores all histories of a scope with a machine class; the test fails unless the
   scope holds. The marker `@pytest.mark.jsm_scope("small")` names the scope; `--jsm-scope NAME` overrides it.
+- `beanstalkd_server`: a beanstalkd on a port of the loopback whose time only the test lets pass
+  (`models.served.BeanstalkdServer`), for programs that talk to one. All that it has done is verified when the test
+  ends, and written like `jsm_trace` when the test fails. The marker `@pytest.mark.beanstalkd_server(max_job_size=…,
+  make_machine=…)` says which one.
 """
 
 import re
@@ -22,12 +26,17 @@ if TYPE_CHECKING:
     from models.check_result import CheckResult
     from models.checked import CheckedMachine
     from models.recorder import TraceRecorder
+    from models.served import BeanstalkdServer
 
 MARKERS: Final = (
     "jsm_machine(units_per_second=1, max_job_size=65535, make_machine=Machine): which machine jsm_machine is",
     "jsm_scope(name): which scope jsm_explore explores; --jsm-scope overrides it",
+    "beanstalkd_server(max_job_size=65535, make_machine=Machine): which server beanstalkd_server is",
 )
-_SETTINGS: Final = ("units_per_second", "max_job_size", "make_machine")
+_SETTINGS: Final = {
+    "jsm_machine": ("units_per_second", "max_job_size", "make_machine"),
+    "beanstalkd_server": ("max_job_size", "make_machine"),
+}
 _DEFAULT_SCOPE: Final = "small"
 
 
@@ -54,11 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if len(marker.args) != 1 or marker.kwargs:
                 raise pytest.UsageError(f'{item.nodeid}: jsm_scope takes one name, such as jsm_scope("small")')
             _check_scope(f"{item.nodeid}: jsm_scope", marker.args[0])
-        for marker in item.iter_markers("jsm_machine"):
-            unknown = [*map(repr, marker.args), *(field for field in marker.kwargs if field not in _SETTINGS)]
-            if unknown:
-                wanted = ", ".join(_SETTINGS)
-                raise pytest.UsageError(f"{item.nodeid}: jsm_machine takes {wanted} by name, not {unknown[0]}")
+        for name, settings in _SETTINGS.items():
+            for marker in item.iter_markers(name):
+                unknown = [*map(repr, marker.args), *(field for field in marker.kwargs if field not in settings)]
+                if unknown:
+                    wanted = ", ".join(settings)
+                    raise pytest.UsageError(f"{item.nodeid}: {name} takes {wanted} by name, not {unknown[0]}")
 
 
 @pytest.fixture
@@ -66,9 +76,7 @@ def jsm_machine(request: pytest.FixtureRequest) -> "Generator[CheckedMachine]":
     """A machine that is checked at every call; what does not hold fails the test, even if the test swallows it."""
     from models.checked import CheckedMachine
 
-    settings: dict[str, Any] = {}
-    for marker in request.node.iter_markers("jsm_machine"):
-        settings = {**marker.kwargs, **settings}  # the closest marker comes first
+    settings = _settings_of(request.node, "jsm_machine")
     trace = request.getfixturevalue("jsm_trace") if "jsm_trace" in request.fixturenames else None
     machine = CheckedMachine(**settings, observer=trace)
     if trace is not None:
@@ -85,12 +93,25 @@ def jsm_trace(request: pytest.FixtureRequest) -> "Generator[TraceRecorder]":
     from models.recorder import TraceRecorder
 
     recorder = TraceRecorder()
-    request.node.stash[_RECORDER] = recorder
-    request.node.stash[_FOLDER] = _folder_of(request)
+    _keep(request, "", recorder)
     yield recorder
     finding = None if _has_failed(request.node) else recorder.finding()
     if finding is not None:
         pytest.fail(f"the trace does not hold: {finding}", pytrace=False)
+
+
+@pytest.fixture
+def beanstalkd_server(request: pytest.FixtureRequest) -> "Generator[BeanstalkdServer]":
+    """A beanstalkd whose time only the test lets pass; what it does is verified when the test ends."""
+    from models.served import BeanstalkdServer
+
+    server = BeanstalkdServer(**_settings_of(request.node, "beanstalkd_server"))
+    _keep(request, "-server", server.trace)
+    with server:
+        yield server
+    finding = None if _has_failed(request.node) else server.finding()
+    if finding is not None:
+        pytest.fail(f"what the server did does not hold: {finding}", pytrace=False)
 
 
 @pytest.fixture
@@ -119,9 +140,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed:
         item.stash[_FAILED] = True
-        recorder = item.stash.get(_RECORDER, None)
-        if recorder is not None:
-            path = item.stash[_FOLDER] / _file_name(item)
+        for suffix, recorder in item.stash.get(_RECORDERS, {}).items():
+            path = item.stash[_FOLDER] / f"{_file_name(item)}{suffix}.jsonl"
             recorder.write(path)
             report.sections.append(("jsm trace", f"{len(recorder)} records, in {path}"))
     return report
@@ -129,11 +149,27 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 _FAILED: Final = pytest.StashKey[bool]()
 _FOLDER: Final = pytest.StashKey[Path]()
-_RECORDER: "Final[pytest.StashKey[TraceRecorder]]" = pytest.StashKey()
+_RECORDERS: "Final[pytest.StashKey[dict[str, TraceRecorder]]]" = (
+    pytest.StashKey()
+)  # by what their files' names end with
 
 
 def _has_failed(item: pytest.Item) -> bool:
     return item.stash.get(_FAILED, False)
+
+
+def _settings_of(item: pytest.Item, marker_name: str) -> dict[str, Any]:
+    """What the markers of a name say; the closest one comes first, and counts."""
+    settings: dict[str, Any] = {}
+    for marker in item.iter_markers(marker_name):
+        settings = {**marker.kwargs, **settings}
+    return settings
+
+
+def _keep(request: pytest.FixtureRequest, suffix: str, recorder: "TraceRecorder") -> None:
+    """Let the recorder's trace be written should the test fail."""
+    request.node.stash.setdefault(_RECORDERS, {})[suffix] = recorder
+    request.node.stash[_FOLDER] = _folder_of(request)
 
 
 def _folder_of(request: pytest.FixtureRequest) -> Path:
@@ -143,7 +179,7 @@ def _folder_of(request: pytest.FixtureRequest) -> Path:
 
 def _file_name(item: pytest.Item) -> str:
     """The test's name in letters that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid).strip("-") + ".jsonl"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid).strip("-")
 
 
 def _check_scope(where: str, name: object) -> None:

@@ -17,6 +17,7 @@ from models.verify import verify_trace
 from tests.servers import ServerUnderTest, debians_beanstalkd, jsm_serve
 
 SERVERS: Final = [
+    pytest.param("jsm serve", id="jsm"),
     pytest.param("beanstalkd", id="debian", marks=pytest.mark.beanstalkd),
 ]
 

@@ -156,6 +156,7 @@ def test_without_a_folder_a_trace_goes_to_the_tests_own(pytester: pytest.Pyteste
     ("marker", "line"),
     [
         ("jsm_machine(units=1)", "jsm_machine takes units_per_second, max_job_size, make_machine by name, not units"),
+        ("beanstalkd_server(port=1)", "beanstalkd_server takes max_job_size, make_machine by name, not port"),
         ("jsm_machine(3)", "jsm_machine takes units_per_second, max_job_size, make_machine by name, not 3"),
         ("jsm_scope", 'jsm_scope takes one name, such as jsm_scope("small")'),
         ('jsm_scope("small", depth=3)', 'jsm_scope takes one name, such as jsm_scope("small")'),
@@ -219,6 +220,61 @@ def test_a_bound_that_is_hit_is_no_pass(pytester: pytest.Pytester, plugin: tuple
     result = pytester.runpytest_inprocess(*plugin, "--jsm-scope", "tiny")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*scope 'tiny' is undetermined: more than 5 states are known, * of them done*"])
+
+
+SERVING = (
+    FAULTY
+    + """
+import greenstalk
+
+class Generous(Machine):
+    "Gives a job that is reserved to whoever asks next."
+
+    def reserve_job(self, now, job_id, client_id, *, request_id=""):
+        return super().reserve_job(now, job_id, "somebody else", request_id=request_id)
+
+def use(server):
+    with greenstalk.Client(server.address) as client:
+        client.reserve_job(client.put("a", ttr=60))
+        server.advance(60)
+
+def test_that_passes(beanstalkd_server):
+    use(beanstalkd_server)
+    assert beanstalkd_server.now == 60.0
+    assert len(beanstalkd_server.trace) > 0
+
+@pytest.mark.beanstalkd_server(max_job_size=3)
+class TestSmall:
+    def test_settings(self, beanstalkd_server, jsm_trace):
+        with greenstalk.Client(beanstalkd_server.address) as client, pytest.raises(greenstalk.JobTooBigError):
+            client.put("four")
+
+@pytest.mark.beanstalkd_server(make_machine=Generous)
+def test_of_a_faulty_server(beanstalkd_server):
+    use(beanstalkd_server)
+
+@pytest.mark.beanstalkd_server(make_machine=Late)
+def test_that_fails_itself(beanstalkd_server):
+    use(beanstalkd_server)
+    assert not "this"
+"""
+)
+
+
+def test_what_a_server_did_is_verified_at_the_end_and_written(
+    pytester: pytest.Pytester, plugin: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(test_served=SERVING)
+    result = pytester.runpytest_inprocess(*plugin, "--strict-markers", "--jsm-trace-dir", "traces")
+    result.assert_outcomes(passed=3, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*what the server did does not hold: *somebody else*", "*records, in traces*faulty_server-server.jsonl"]
+    )
+    names = sorted(path.name for path in (pytester.path / "traces").iterdir())
+    assert names == [
+        "test_served.py-test_of_a_faulty_server-server.jsonl",
+        "test_served.py-test_that_fails_itself-server.jsonl",
+    ]
 
 
 def test_the_plugin_imports_pytest_and_the_standard_library() -> None:

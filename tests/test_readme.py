@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from jsm.__main__ import COMMANDS
+from models import pytest_plugin
 from models.diagram import DiagramFormat, render
 from reports.tools.docs import PARTS, stale_files, with_parts
 from reports.tools.reports import FIGURE_BYTES_MAX, FIGURES, TARGET
+
+pytest_plugins = ("pytester",)
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,9 +27,17 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_example_runs_and_prints_what_stands_there() -> None:
-    [example] = blocks("python")
+    [example] = [block for block in blocks("python") if "def test_" not in block]
     done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout in blocks("text")
+
+
+def test_the_example_of_a_test_passes(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> None:
+    [example] = [block for block in blocks("python") if "def test_" in block]
+    pytester.makepyfile(example)
+    loaded = request.config.pluginmanager.is_registered(pytest_plugin)
+    plugin = () if loaded else ("-p", "models.pytest_plugin")
+    pytester.runpytest_inprocess(*plugin, "-p", "no:benchmark", "-p", "no:xdist").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("room", ["jsm", "sim"])
