@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from models.conformance_corpus import CorpusError
 from models.conformance_player import PlayerError
@@ -18,6 +18,22 @@ START_SECONDS: Final = 15.0
 """How long a server may take until it listens."""
 _STOP_SECONDS: Final = 5.0
 _HOST: Final = "127.0.0.1"
+_ATTEMPTS: Final = 3
+"""How often a server that ends at once is started: another program may have taken its port in between."""
+
+
+class _EndedEarlyError(PlayerError):
+    """The server ended before it listened."""
+
+
+class _Started(NamedTuple):
+    """A server that listens, and the first connection to it."""
+
+    process: "subprocess.Popen[bytes]"
+    address: Address
+    first: socket.socket
+    clock_port: int
+    output: IO[bytes]
 
 
 def check_command(command: str) -> tuple[str, ...]:
@@ -37,32 +53,51 @@ def spawned(words: tuple[str, ...], arguments: tuple[str, ...] = ()) -> Iterator
 
     `{port}` in the words is a free port; `{clock_port}`, if there is one, that of a manual clock. Raises `PlayerError`.
     """
-    port, clock_port = _free_ports(2)
-    places = {"{port}": str(port), "{clock_port}": str(clock_port)}
-    command = [*(_filled(word, places) for word in words), *arguments]
-    with tempfile.TemporaryFile() as output:
+    for attempt in range(_ATTEMPTS):
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        except OSError as error:
-            raise PlayerError(f"{command[0]}: {error.strerror}; --spawn takes a command that starts a server") from None
+            started = _started(words, arguments)
+            break
+        except _EndedEarlyError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    with started.output:
         clock = None
         try:
-            address = Address(_HOST, port)
-            first = _connected(command[0], process, address, output)
             if any("{clock_port}" in word for word in words):
-                clock = ManualClock(_HOST, clock_port)
+                clock = ManualClock(_HOST, started.clock_port)
 
             def drain() -> None:
-                process.send_signal(signal.SIGUSR1)
+                started.process.send_signal(signal.SIGUSR1)
 
-            with playing(SocketPlayer(address, first=first, drain=drain, clock=clock)) as player:
+            with playing(SocketPlayer(started.address, first=started.first, drain=drain, clock=clock)) as player:
                 yield player
-            if process.poll() not in (None, 0):
-                raise PlayerError(f"{command[0]} ended with exit code {process.returncode}{_said(output)}")
+            code = started.process.poll()
+            if code not in (None, 0):
+                raise PlayerError(f"{words[0]} ended with exit code {code}{_said(started.output)}")
         finally:
             if clock is not None:
                 clock.close()
-            _stop(process)
+            _stop(started.process)
+
+
+def _started(words: tuple[str, ...], arguments: tuple[str, ...]) -> _Started:
+    """Start a server on a free port and connect to it. Raises `PlayerError`."""
+    port, clock_port = _free_ports(2)
+    places = {"{port}": str(port), "{clock_port}": str(clock_port)}
+    command = [*(_filled(word, places) for word in words), *arguments]
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - it is handed on
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+    except OSError as error:
+        output.close()
+        raise PlayerError(f"{command[0]}: {error.strerror}; --spawn takes a command that starts a server") from None
+    address = Address(_HOST, port)
+    try:
+        return _Started(process, address, _connected(command[0], process, address, output), clock_port, output)
+    except BaseException:
+        _stop(process)
+        output.close()
+        raise
 
 
 def _filled(word: str, places: dict[str, str]) -> str:
@@ -72,7 +107,7 @@ def _filled(word: str, places: dict[str, str]) -> str:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now. Another program may take one before the server does, which then says so."""
+    """Ports that are free now. Another program may take one before the server does."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -89,7 +124,7 @@ def _connected(name: str, process: "subprocess.Popen[bytes]", address: Address, 
     while True:
         code = process.poll()
         if code is not None:
-            raise PlayerError(f"{name} ended with exit code {code} before it listened{_said(output)}")
+            raise _EndedEarlyError(f"{name} ended with exit code {code} before it listened{_said(output)}")
         try:
             return connect(address, timeout=1.0)
         except OSError:
