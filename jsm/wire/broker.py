@@ -37,6 +37,8 @@ class Broker:
     leave unprocessed and unread, in bytes: one beyond them is not read from until it is below. Each can be passed
     by one piece of input and by one reply. A body on its way may take `max_job_size` bytes besides.
 
+    Of a machine that was restored all clients have to be closed first: their ids would be given anew.
+
     A refusal of the machine is a reply. One that a tick or the end of a client meets (a full disk) is tried again at
     every later call, and by `next_tick_at` after a second.
     """

@@ -234,7 +234,7 @@ class Commands:
     def _without_own(self, line: re.Match[bytes]) -> bytes:
         """A line of `stats` without the calls that no command asked for."""
         own = self.own_uses if line[1] == b"use" else self.own_watches
-        return b"cmd-%b: %d" % (line[1], int(line[2]) - own)
+        return b"cmd-%b: %d" % (line[1], max(int(line[2]) - own, 0))  # a machine may be recovered, and count anew
 
     def _stats_job(self, session: Session, command: Command, now: int) -> bytes:
         return encode_ok(self._machine.get_stats_job_as_yaml(now, _job_id(command)))
