@@ -1,15 +1,19 @@
 """Opening a folder: one process at a time, the settings, the time that passed, what is left behind."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from jsm import journal
 from jsm.errors import BadValueError
 from jsm.job import ClientID, JobID
 from jsm.journal import SYNC_NEVER, JournalError, JournalUnfitError, SyncPolicy, open_journal
+from jsm.journal.recovery import CHANGING_OPERATIONS
 from jsm.states import JobState
 from models.calls import Call
 from tests.journalled import ask, made, opened, put, state_of
@@ -203,3 +207,27 @@ def test_restarts_do_not_leave_ever_more_files() -> None:
             assert len(disk.seen) <= 9
     with opened(disk) as machine:
         assert int(machine.statistics()["binlog-current-index"]) > 30
+
+
+# ---------------------------------------------------------------------- the description
+
+
+def test_the_description_is_true() -> None:
+    """Its example runs, and its lines have the names of the real ones."""
+    folder = Path(journal.__file__).parent
+    text = (folder / "README.md").read_text("utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    subprocess.run([sys.executable, "-c", example], cwd=Path(__file__).parent.parent, check=True)
+    [lines] = re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    disk = SimulatedDisk()
+    machine = opened(disk)
+    made(machine, put(0))
+    made(machine, Call("delete", (1, "a")))
+    real = bytes(disk.seen["journal.0000000001.jsonl"].seen).rstrip(b"\0").splitlines()
+    for shown, written in zip(lines.splitlines(), real, strict=True):
+        one, other = json.loads(shown), json.loads(written)
+        assert list(one) == list(other)
+        assert list(one.get("args", {})) == list(other.get("args", {}))
+    assert f"one of the {len(CHANGING_OPERATIONS)} operations" in text
+    modules = {path.stem for path in folder.glob("[a-z]*.py")} - {"arguments", "errors", "reading"}
+    assert all(f"`{name}`" in text for name in modules)
