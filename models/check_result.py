@@ -70,6 +70,8 @@ class CheckResult:
     never_fired: tuple[str, ...]  # operations of the scope that were never accepted
     counterexample: Counterexample | None
     why: str = ""  # undetermined: which bound was hit
+    states_apart: int = 0  # states and transitions if clients were told apart: what the visited ones stand for
+    transitions_apart: int = 0
 
     @property
     def states_per_second(self) -> float:
@@ -84,6 +86,8 @@ class CheckResult:
             "scope": self.scope.document(),
             "states": self.states,
             "transitions": self.transitions,
+            "states_apart": self.states_apart,
+            "transitions_apart": self.transitions_apart,
             "refused": self.refused,
             "depth": self.depth,
             "states_per_second": round(self.states_per_second, 1),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 32  # states that a process takes at a time
 _CHUNK: Final = 16  # batches between two looks at the bounds
+_FAST_CHUNK: Final = 128  # without checks
 _EDGES: Final = tuple(EDGE_CODES)
 
 
@@ -78,6 +79,7 @@ class _Search:
         self.codes = array("H")
         self.depths = array("H")
         self.transitions = 0
+        self.apart = [0, 0]  # states and transitions, if clients were told apart
         # by state and job, as bits of edges: by which it came there, until the state is expanded; by which it leaves
         self.arrivals: dict[int, list[int]] = {}
         self.departures: dict[int, tuple[int, ...]] = {}
@@ -98,7 +100,7 @@ class _Search:
             why = self._hit(bounds, done, perf_counter() - began)
             if why:
                 break
-            end = min(len(self.order), done + _BATCH * _CHUNK)
+            end = min(len(self.order), done + _BATCH * (_CHUNK if any(self.checks) else _FAST_CHUNK))
             for expansion in self._expanded(self.order[done:end], processes):
                 fault = self._merge(done, expansion)
                 if fault is not None:
@@ -124,6 +126,8 @@ class _Search:
             never_fired=never,
             counterexample=shown,
             why=why,
+            states_apart=self.apart[0],
+            transitions_apart=self.apart[1],
         )
 
     def _hit(self, bounds: Bounds, done: int, seconds: float) -> str:
@@ -156,6 +160,9 @@ class _Search:
         coverage, seen = self.coverage, self.seen
         depth = self.depths[index] + 1
         self.transitions += len(expansion.children)
+        apart = self.expander.keys.arrangements(self.order[index])
+        self.apart[0] += apart
+        self.apart[1] += apart * len(expansion.children)
         for child in expansion.children:
             known = seen.get(child.key)
             if known is None:

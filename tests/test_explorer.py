@@ -327,3 +327,14 @@ def test_keys_are_the_same_made_afresh_or_after_a_call(name: str, monkeypatch: p
     afresh.run(bounds, (), None, 1)
     assert raced.order == afresh.order
     assert raced.transitions == afresh.transitions
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_stands_for_others_is_counted_for_all(processes: int) -> None:
+    """With clients exchangeable fewer states are visited; told apart, they are those of the world without symmetry."""
+    world = SCOPES["spin"].but(jobs=2, puts=2)
+    apart = explore(world.but(symmetry=False), lockstep=False, invariants=False)
+    together = explore(world.but(symmetry=True), lockstep=False, invariants=False, processes=processes)
+    assert together.states < apart.states
+    assert (together.states_apart, together.transitions_apart) == (apart.states, apart.transitions)
+    assert (apart.states_apart, apart.transitions_apart) == (apart.states, apart.transitions)
