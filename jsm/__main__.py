@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "conform": Room(
         "models.conform_cli", "check", "Play recorded conversations to a beanstalkd and compare every reply."
     ),
+    "replay": Room("models.replay_cli", "check", "Make the calls of a journal or trace again: what differs?"),
     "serve": Room("jsm.wire.cli", "serve", "Serve beanstalkd's protocol, under a clock of your choice."),
 }
 """The commands, by the name of the function in their room."""

@@ -8,6 +8,7 @@ from jsm.errors import JsmError
 from jsm.journal import SYNC_ALWAYS, DurableMachine, SyncPolicy, open_journal
 from jsm.journal.recovery import forget_statistics
 from jsm.machine import Machine
+from jsm.observed import ObservedMachine
 from models.calls import Call, plain
 from tests.machines import Parts
 from tests.simulated_disk import SimulatedDisk
@@ -82,7 +83,7 @@ def opened(
     return open_journal(FOLDER, disk=disk, sync=sync, file_size=file_size, **others)
 
 
-def made(machine: Machine | DurableMachine, call: Call) -> tuple[str, Any]:
+def made(machine: Machine | ObservedMachine | DurableMachine, call: Call) -> tuple[str, Any]:
     """How a call ended: what it returned, or the class and text of its refusal."""
     try:
         return "ok", plain(getattr(machine, call.op)(*call.args, **call.kwargs))

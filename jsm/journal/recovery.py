@@ -64,6 +64,16 @@ class Listing(NamedTuple):
     parts: list[str]  # names of snapshots that were never finished
 
 
+class Start(NamedTuple):
+    """Where calls are made again from."""
+
+    machine: Machine
+    snapshot: int  # the number of the one that was restored; 0: there was none
+    numbers: list[int]  # of the journal files behind it
+    snapshot_bytes: int
+    warnings: tuple[str, ...]
+
+
 class Recovered(NamedTuple):
     """A machine, and what is known of the files that it came from."""
 
@@ -100,14 +110,23 @@ def list_folder(disk: Disk, folder: Path) -> Listing:
 def recover(disk: Disk, folder: Path, *, units_per_second: int, max_job_size: int) -> Recovered:
     """The machine that a folder's files describe, an empty one for an empty folder; nothing is written.
 
-    Every client is still there, and every statistic. A snapshot that is damaged is passed over if an older one and all
-    calls after it are still there. Raises `JournalError`. O(jobs + calls).
+    Every client is still there, and every statistic. Raises `JournalError`. O(jobs + calls).
     """
     listing = list_folder(disk, folder)
     if not listing.journals and not listing.snapshots:
         machine = Machine(units_per_second=units_per_second, max_job_size=max_job_size)
         parts = tuple(folder / name for name in listing.parts)
         return Recovered(machine, 1, 0, None, 0, 0, 0, 0, None, parts, ())
+    start = find_start(disk, folder, listing, units_per_second=units_per_second, max_job_size=max_job_size)
+    return _replay(disk, folder, start, listing)
+
+
+def find_start(disk: Disk, folder: Path, listing: Listing, *, units_per_second: int, max_job_size: int) -> Start:
+    """The newest snapshot behind which all journal files are there, restored, or else an empty machine.
+
+    A snapshot that is damaged is passed over if an older one and all calls after it are still there. Raises
+    `JournalError`.
+    """
     damage: JournalDamagedError | None = None
     newest = max([1, *listing.snapshots])
     for first in [*reversed(listing.snapshots), 0]:
@@ -125,8 +144,8 @@ def recover(disk: Disk, folder: Path, *, units_per_second: int, max_job_size: in
             damage = damage or error
             continue
         _expect_units(snapshot_path(folder, first), machine.units_per_second, units_per_second)
-        warnings = [] if damage is None else [f"{damage}; older files held all of it and were used"]
-        return _replay(disk, folder, machine, (first, snapshot_bytes), numbers, listing, warnings)
+        warnings = () if damage is None else (f"{damage}; older files held all of it and were used",)
+        return Start(machine, first, numbers, snapshot_bytes, warnings)
     assert damage is not None  # or the last turn had returned
     raise damage
 
@@ -197,22 +216,14 @@ def repeat(machine: Machine, path: Path, offset: int, record: JournalRecord) -> 
         raise JournalDamagedError(path, offset, problem, "use the version of the program that wrote it") from error
 
 
-def _replay(
-    disk: Disk,
-    folder: Path,
-    machine: Machine,
-    start: tuple[int, int],
-    numbers: list[int],
-    listing: Listing,
-    warnings: list[str],
-) -> Recovered:
-    """Make the calls of the files again, after the snapshot of that number and size."""
-    first, snapshot_bytes = start
+def _replay(disk: Disk, folder: Path, start: Start, listing: Listing) -> Recovered:
+    """Make the calls of the files again."""
+    machine, numbers, warnings = start.machine, start.numbers, list(start.warnings)
     last, crc, journal_bytes, records = numbers[0] - 1, 0, 0, 0
     last_header: JournalHeader | None = None
     cut: tuple[Path, int] | None = None
     leftovers = [folder / name for name in listing.parts]
-    leftovers += [snapshot_path(folder, number) for number in listing.snapshots if number != first]
+    leftovers += [snapshot_path(folder, number) for number in listing.snapshots if number != start.snapshot]
     leftovers += [journal_path(folder, number) for number in listing.journals if number not in numbers]
     for path, size, header, reader in read_files(disk, folder, numbers):
         if header is None:
@@ -230,9 +241,18 @@ def _replay(
         if reader.is_torn:
             warnings.append(f"{path}, byte {reader.end}: the last record is not finished and was cut off")
     return Recovered(
-        machine, numbers[0], last, last_header, crc, journal_bytes, snapshot_bytes, records, cut, tuple(leftovers),
-        tuple(warnings),
-    )  # fmt: skip
+        machine=machine,
+        first=numbers[0],
+        last=last,
+        header=last_header,
+        crc=crc,
+        journal_bytes=journal_bytes,
+        snapshot_bytes=start.snapshot_bytes,
+        records=records,
+        cut=cut,
+        leftovers=tuple(leftovers),
+        warnings=tuple(warnings),
+    )
 
 
 def _read_snapshot(disk: Disk, path: Path, machine: Machine) -> int:
