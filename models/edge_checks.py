@@ -131,15 +131,18 @@ def _give_past(machine: Machine) -> None:
     for tube in state.tubes.values():
         tube.total_jobs += _DELETES
         tube.deletes, tube.pauses = _DELETES, _PAUSES
+        if tube.pause_ends_at is not None:
+            tube.pause_seconds += _PAUSED
     for job in state.jobs.values():
         job.created_at = job.id
-        job.buried_at = _BURIED_AT + job.bury_number if job.bury_number else 0
+        job.buried_at = _BURIED_AT if job.bury_number else 0  # several at one instant, so that it orders none
 
 
 _SEQ: Final = 70
 _COMMANDS: Final = {name: place for place, name in enumerate(COMMAND_NAMES, 30)}
 _DELETES: Final = 6
 _PAUSES: Final = 8
+_PAUSED: Final = 3  # seconds of a pause that are over
 _BURIED_AT: Final = NOW // 2
 """The past of every state that is entered: no two alike, none 0."""
 
@@ -168,7 +171,7 @@ def spec_of(described: Description) -> Spec:
             created_at=part.id,
             ready_at=part.due if state == "delayed" else 0,
             expires_at=part.due if state == "reserved" else 0,
-            buried_at=_BURIED_AT + part.due if state == "buried" else 0,
+            buried_at=_BURIED_AT if state == "buried" else 0,
             reserved_by=part.owner,
             reserves=reserves,
             timeouts=timeouts,
@@ -182,7 +185,7 @@ def spec_of(described: Description) -> Spec:
     spec.tubes = [
         Tube(
             name,
-            0 if ends_at is None else max(ends_at - described.clock, 0),
+            0 if ends_at is None else max(ends_at - described.clock, 0) + _PAUSED,
             ends_at,
             totals.get(name, 0) + _DELETES,
             _DELETES,

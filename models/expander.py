@@ -268,7 +268,7 @@ class Expander:
                 given[name] = machine.clock + value - NOW
             elif name == "job_id":
                 given[name] = jobs[value - 1] if value <= len(jobs) else machine.snapshot().header().next_job_id
-            elif name == "client_id":
+            elif name == "client_id" and value:
                 given[name] = clients[self.scope.client_names.index(value)]
                 if "request_id" in given:
                     given["request_id"] = request_of(given[name])

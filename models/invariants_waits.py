@@ -329,9 +329,9 @@ def an_ended_pause_lets_go(step: Step) -> bool:
     return any(tube.pause_ends_at is not None and tube.pause_ends_at <= step.now for tube in step.before.tubes.values())
 
 
-@clause("L4", "tick")
+@clause("L4 SPEC 4", "tick", "append_reservation")
 def no_ready_job_beside_its_waiter(step: Step) -> bool:
-    """After a tick no client waits on an unpaused tube that has a ready job: no wake-up is lost."""
+    """After a tick or an append no client waits on an unpaused tube that has a ready job: no wake-up is lost."""
     for client, job in pairs(step.after):
         raise Broken(f"{client!r} waits on {job.tube!r} beside the ready job {job.id}", "that it gets the job")
     return bool(step.before.waiting)

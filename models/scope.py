@@ -9,6 +9,7 @@ from typing import Any, Final
 from jsm.image import request_of
 from jsm.limits import PRIORITY_MAX, URGENT_PRIORITY_LIMIT
 from jsm.relative_key import NOW, RelativeKeys
+from models.bad_values import BAD_VALUES
 from models.calls import Call
 
 OPERATIONS: Final = (
@@ -70,6 +71,7 @@ class Scope:
     keep_strangers: bool = True  # a client that was never seen is not one that has nothing
     symmetry: bool = True  # clients are exchangeable
     ahead: bool = True  # calls that reckon with their instant are also made a step after the last call
+    bad_values: bool = False  # also make the calls that are to be refused for their values, of all operations
 
     def __post_init__(self) -> None:
         for field, least, most in (("jobs", 1, 6), ("clients", 1, len(_CLIENTS)), ("tubes", 1, len(_TUBES))):
@@ -137,6 +139,8 @@ class Scope:
                     yield from (_a_step_later(call, self.step) for call in _CALLS[name](self))
         if "tick" in self.operations and self.late:
             yield Call("kick_n", ("default", 0), {"now": NOW + self.step})
+        if self.bad_values:
+            yield from BAD_VALUES
 
     def text(self) -> str:
         """The bounds in words."""
@@ -201,6 +205,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
             timeouts=(None, 0),
             late=False,
             ahead=False,
+            bad_values=True,
             operations=("put", "append_reservation", "cancel_reservation", "tick", "reload"),
             keep_delays=False,
             keep_strangers=False,

@@ -24,6 +24,9 @@ from tests.mutants.scopes import (
     walked,
 )
 
+RESTORED = ("looks", "values", "pauses", "margin", "waits", "order")
+"""The rooms in which a machine is restored after every call."""
+
 NAMED = [pytest.param(exhibit, id=f"{exhibit.number}-{exhibit.name}") for exhibit in EXHIBITS]
 EXPLORED = [named for exhibit, named in zip(EXHIBITS, NAMED, strict=True) if exhibit.number not in UNEXPLORED]
 
@@ -83,7 +86,7 @@ def test_a_walk_finds_the_mutant(exhibit: Exhibit) -> None:
     ("room", "variant"),
     [
         *((room, Machine) for room in ROOMS),
-        *((room, restoring(Machine)) for room in ("looks", "values", "pauses", "margin", "waits", "order")),
+        *((room, restoring(Machine)) for room in RESTORED),
         *((room, looking(Machine)) for room in ("looks", "tubes")),
     ],
     ids=lambda each: each if isinstance(each, str) else each.__name__,
@@ -99,7 +102,7 @@ def test_every_exhibit_is_explored_or_it_is_said_why_not() -> None:
     assert not set(ROOM_OF) & set(UNEXPLORED)
     assert {exploration_name(exhibit) for exhibit in EXHIBITS if exhibit.number in ROOM_OF} <= {
         *((room, "") for room in ROOMS),
-        *((room, "Restored") for room in ("looks", "values", "pauses", "margin", "waits", "order")),
+        *((room, "Restored") for room in RESTORED),
         *((room, "Looking") for room in ("looks", "tubes")),
     }
 

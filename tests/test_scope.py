@@ -11,6 +11,7 @@ import models.check_cli
 from jsm.machine import Machine
 from jsm.observed import OPERATIONS as CALLABLE
 from jsm.relative_key import NOW
+from models.bad_values import BAD_VALUES
 from models.calls import Call
 from models.scope import DEFAULT_SCOPES, OPERATIONS, SCOPES, Scope
 
@@ -160,7 +161,7 @@ def test_calls_fit_the_machine(name: str) -> None:
     for call in SCOPES[name].calls():
         if call.op != "reload":
             inspect.signature(getattr(Machine, call.op)).bind(None, *call.args, **call.kwargs)
-        assert _instant(call) in (None, NOW, NOW + SCOPES[name].step)
+        assert call in BAD_VALUES or _instant(call) in (None, NOW, NOW + SCOPES[name].step)
 
 
 def test_what_reckons_with_its_instant_is_made_now_and_a_step_later() -> None:
@@ -179,6 +180,11 @@ def test_a_deadline_is_as_far_from_its_instant_when_it_is_asked_for_later() -> N
     calls = _calls(Scope(timeouts=(None, 0, 2)), "append_reservation")
     waits = {(_instant(call), call.kwargs["deadline_at"]) for call in calls}
     assert waits == {(at, until) for at in (NOW, NOW + 1) for until in (None, at, at + 2)}
+
+
+def test_bad_values_are_tried_where_they_are_asked_for() -> None:
+    plain, more = _calls(Scope()), _calls(Scope(bad_values=True))
+    assert more == [*plain, *BAD_VALUES]
 
 
 def test_time_passes_without_a_tick_only_where_ticks_are_late() -> None:

@@ -4,12 +4,15 @@ from typing import Final
 
 from tests.mutants import (
     client_faults,
+    count_faults,
     job_faults,
     kick_faults,
+    late_faults,
     reserve_faults,
     restore_faults,
     tick_faults,
     timer_faults,
+    tube_faults,
     value_faults,
     wait_faults,
 )
@@ -25,6 +28,9 @@ ROOMS: Final = (
     client_faults,
     restore_faults,
     value_faults,
+    late_faults,
+    count_faults,
+    tube_faults,
 )
 """The modules, each of which has put its exhibits into `MUSEUM` when it was imported."""
 

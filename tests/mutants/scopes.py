@@ -11,7 +11,7 @@ from functools import update_wrapper
 from typing import Any, Final
 
 from jsm._heap import KeyHeap
-from jsm.limits import PRIORITY_MAX
+from jsm.limits import PRIORITY_MAX, URGENT_PRIORITY_LIMIT
 from jsm.machine import Machine
 from jsm.observed import OPERATIONS
 from jsm.relative_key import NOW, RelativeKeys
@@ -128,6 +128,22 @@ ROOMS: Final[Mapping[str, Room]] = {
         late=False,
         operations=("put", "append_reservation", "tick", "kick"),
     ),
+    "across": Room(
+        jobs=1,
+        clients=2,
+        tubes=2,
+        priorities=(0,),
+        timeouts=(None, 0),
+        late=False,
+        operations=("put", "append_reservation", "kick_n", "tick"),
+    ),
+    "urgent": Room(
+        jobs=1,
+        clients=1,
+        priorities=(URGENT_PRIORITY_LIMIT - 1, URGENT_PRIORITY_LIMIT),
+        late=False,
+        operations=("put", "delete", "tick"),
+    ),
     # tubes: what keeps them, what a pause is
     "tubes": Room(
         jobs=1,
@@ -174,17 +190,19 @@ ROOMS: Final[Mapping[str, Room]] = {
 
 
 _IN_ROOM: Final = {
-    "looks": "18 47 51 J12 J17 J31 J33",
-    "values": "KB-1 KB-8 21 25 26 34 39 44b 49 52 J14 J18 J23 J29 J59 J64 J67 J68 J69 J70",
-    "pauses": "19 29 42 55 J1 J2 J6 J9 J10 J11 J40 J41 J44 J45 J46 J57 J58 J60",
-    "margin": "KB-2 13 40 J5 J7 J61",
+    "looks": "18 47 51 J12 J17 J31 J33 J88 J92",
+    "values": "KB-1 KB-8 21 25 26 34 39 44b 49 52 J14 J18 J23 J29 J59 J64 J67 J68 J69 J70 J82 J83 J84 J85",
+    "pauses": "19 29 42 55 J1 J2 J6 J9 J10 J11 J40 J41 J44 J45 J46 J57 J58 J60 J81 J86 J89 J97",
+    "margin": "KB-2 13 40 J5 J7 J61 J71 J72 J73 J74 J78 J79",
     "waits": "KB-12 15 J8 J27 J37 J42 J43 J47 J48 J49 J50 J51 J62 J63",
     "two": "KB-11 54 J3 J4 J36 J52",
-    "tubes": "33 58 J53 J54 J55 J56 J66",
-    "best": "23 32 J16 J20 J32 J38 J39",
-    "order": "44a J19 J21 J22 J34 J65",
+    "tubes": "33 58 J53 J54 J55 J56 J66 J90 J96",
+    "best": "23 32 J16 J20 J32 J38 J39 J93",
+    "across": "J91 J94 J95",
+    "urgent": "J80",
+    "order": "44a J19 J21 J22 J34 J65 J87",
     "delays": "45",
-    "life": "56 J13 J24 J25 J26 J28 J30",
+    "life": "56 J13 J24 J25 J26 J28 J30 J75 J76 J77",
 }
 ROOM_OF: Final[Mapping[str, str]] = {number: room for room, numbers in _IN_ROOM.items() for number in numbers.split()}
 """By the number of an exhibit, the room in which the explorer finds it."""
