@@ -85,14 +85,15 @@ def _running(
     """A process that is waited for until it takes connections, and stopped in the end."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        _wait_for(process, port, unix_path)
+        wait_for(process, port, unix_path)
         yield ServerUnderTest(process, port, unix_path, clock_port)
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, unix_path: Path | None) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, unix_path: Path | None) -> None:
+    """Return once the server takes connections. Raises `RuntimeError` when it has ended, or takes too long."""
     until = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
