@@ -29,6 +29,7 @@ _READ_BYTES: Final = (
 _WRITE_BYTES: Final = 262_144
 _ACCEPTS_AT_ONCE: Final = 128  # so that a storm of connections leaves time for those that are there
 _ACCEPT_AGAIN_SECONDS: Final = 1.0  # after the system refused to accept, for want of descriptors or memory
+_TELL_AGAIN_SECONDS: Final = 60.0
 _SLEEP_SECONDS_MAX: Final = 3600.0
 _QUIET_PASSES_MAX: Final = 10_000
 
@@ -81,7 +82,7 @@ class Server:
         self._connections: dict[Session, Connection] = {}
         self._listeners: list[Listener] = []
         self._accepts_later: asyncio.TimerHandle | None = None
-        self._could_accept = True
+        self._told_at: float | None = None  # when it was last told that connections have to wait
         self._armed_at: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._events = 0  # reads and connections, to notice when nothing more arrives
@@ -212,7 +213,6 @@ class Server:
                 except OSError as error:
                     self._accept_later(error)
                     break
-                self._could_accept = True
                 client.setblocking(False)
                 self._now = self._clock_now()
                 session = self.broker.connect(self._now)
@@ -322,9 +322,10 @@ class Server:
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             loop.remove_reader(listener.socket)
-        if self._could_accept:
+        now = loop.time()
+        if self._told_at is None or now - self._told_at > _TELL_AGAIN_SECONDS:
+            self._told_at = now
             self._say(0, f"can't accept connections for now: {error.strerror}; {len(self._connections)} are open")
-        self._could_accept = False
         self._accepts_later = loop.call_later(_ACCEPT_AGAIN_SECONDS, self._accept_again)
 
     def _accept_again(self) -> None:
