@@ -145,6 +145,143 @@ class Lognormal(Settings):
         return rng.lognormal(*self.log_moments(), count)
 
 
+class Erlang(Settings):
+    """The sum of `stages` exponentials that are alike: steadier than exponential, the more so the more stages.
+
+    Mean m and variance m^2 / stages (Erlang 1917; Kleinrock, Queueing Systems I, 1975, section 4.2).
+    """
+
+    kind: Literal["erlang"] = Field(description="the kind of distribution")
+    stages: int = Field(ge=1, le=1_000_000, description="the number of exponential stages, at least 1")
+    mean_seconds: PositiveFloat = Field(description="the mean of the whole in seconds, above 0")
+
+    def mean(self) -> float:
+        """In seconds."""
+        return self.mean_seconds
+
+    def variance(self) -> float:
+        """In seconds squared."""
+        return self.mean_seconds**2 / self.stages
+
+    def draw(self, rng: np.random.Generator, count: int) -> Seconds:
+        """`count` values in seconds, as gamma variates."""
+        return rng.gamma(self.stages, self.mean_seconds / self.stages, count)
+
+
+class Phase(Settings):
+    """One of the exponentials of a hyper-exponential."""
+
+    weight: PositiveFloat = Field(description="the weight of the phase, above 0; the weights need not sum to 1")
+    mean_seconds: PositiveFloat = Field(description="the mean of the phase in seconds, above 0")
+
+
+class HyperExponential(Settings):
+    """One of several exponentials, chosen by weight: more variable than exponential. Phases, or mean and cv.
+
+    With shares p and means m the mean is sum(p m), the variance 2 sum(p m^2) - mean^2. From mean and cv come two
+    phases with balanced means, p1 m1 = p2 m2 (Whitt, Approximating a point process by a renewal process I,
+    Operations Research 30, 1982).
+    """
+
+    kind: Literal["hyper-exponential"] = Field(description="the kind of distribution")
+    phases: tuple[Phase, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=1,
+        description="the exponentials, such as [{weight = 9, mean_seconds = 0.1}, {weight = 1, mean_seconds = 5}]",
+    )
+    mean_seconds: PositiveFloat | None = Field(default=None, description="the mean in seconds, above 0; goes with cv")
+    cv: float | None = Field(
+        default=None,
+        ge=1,
+        le=1e6,
+        description="the coefficient of variation, standard deviation / mean, 1 or more; goes with mean_seconds",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = tuple(name for name in ("phases", "mean_seconds", "cv") if getattr(self, name) is not None)
+        if given not in {("phases",), ("mean_seconds", "cv")}:
+            raise ValueError(
+                f"it has {' and '.join(given) or 'no parameter'}; give either phases, or mean_seconds and cv"
+            )
+        return self
+
+    @cached_property
+    def shares(self) -> tuple[tuple[float, float], ...]:
+        """(probability, mean in seconds) of each phase."""
+        if self.phases is not None:
+            total = math.fsum(phase.weight for phase in self.phases)
+            return tuple((phase.weight / total, phase.mean_seconds) for phase in self.phases)
+        assert self.mean_seconds is not None
+        assert self.cv is not None
+        squared = self.cv**2
+        rare = 1 / ((squared + 1) * (1 + math.sqrt((squared - 1) / (squared + 1))))  # no cancellation at a large cv
+        return tuple((share, self.mean_seconds / (2 * share)) for share in (1 - rare, rare))
+
+    def mean(self) -> float:
+        """In seconds."""
+        return math.fsum(share * mean for share, mean in self.shares)
+
+    def variance(self) -> float:
+        """In seconds squared."""
+        return math.fsum(2 * share * mean**2 for share, mean in self.shares) - self.mean() ** 2
+
+    def draw(self, rng: np.random.Generator, count: int) -> Seconds:
+        """`count` values in seconds; two uniforms each, one for the phase and one, inverted, for its length."""
+        bounds = np.cumsum([share for share, _ in self.shares])[:-1]
+        means = np.array([mean for _, mean in self.shares])
+        uniforms = rng.random((count, 2))
+        drawn: Seconds = means[np.searchsorted(bounds, uniforms[:, 0], side="right")] * -np.log1p(-uniforms[:, 1])
+        return drawn
+
+
+BOUNDED_PARETO_RATIO_MAX = 1e12
+
+
+class BoundedPareto(Settings):
+    """A power law between two bounds: most of the work is in a few giants, and yet every moment is finite.
+
+    P(X > x) falls like x^-shape. With L = low, H = high, a = shape the moment of order n is
+    a L^a / (1 - (L/H)^a) * (H^(n-a) - L^(n-a)) / (n - a), at n = a the limit with ln(H/L) (Harchol-Balter, Crovella
+    and Murta, On choosing a task assignment policy for a distributed server system, JPDC 59, 1999).
+    """
+
+    kind: Literal["bounded-pareto"] = Field(description="the kind of distribution")
+    shape: float = Field(gt=0, le=1e3, description="the exponent of the tail, above 0; 1 to 2 is a heavy tail")
+    low_seconds: PositiveFloat = Field(description="the lower bound in seconds, above 0")
+    high_seconds: PositiveFloat = Field(description="the upper bound in seconds, above low_seconds")
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        low, high = self.low_seconds, self.high_seconds
+        if high <= low:
+            raise ValueError(f"high_seconds = {high} is not above low_seconds = {low}; raise it")
+        if high / low > BOUNDED_PARETO_RATIO_MAX:
+            raise ValueError(f"high_seconds = {high} is more than 1e12 times low_seconds = {low}; lower it")
+        return self
+
+    def moment(self, order: int) -> float:
+        """The mean of x^order, in seconds^order."""
+        span, excess = math.log(self.high_seconds / self.low_seconds), order - self.shape
+        integral = span if excess == 0 else math.expm1(excess * span) / excess
+        return self.shape * self.low_seconds**order * integral / -math.expm1(-self.shape * span)
+
+    def mean(self) -> float:
+        """In seconds."""
+        return self.moment(1)
+
+    def variance(self) -> float:
+        """In seconds squared."""
+        return self.moment(2) - self.moment(1) ** 2
+
+    def draw(self, rng: np.random.Generator, count: int) -> Seconds:
+        """`count` values in seconds, by inversion of one uniform each."""
+        missing = math.expm1(-self.shape * math.log(self.high_seconds / self.low_seconds))  # (L/H)^a - 1
+        drawn = self.low_seconds * np.exp(-np.log1p(rng.random(count) * missing) / self.shape)
+        return np.minimum(drawn, self.high_seconds)
+
+
 class Empirical(Settings):
     """One of the given values, each as likely as the others; repeat a value to weigh it."""
 
@@ -195,11 +332,11 @@ class Empirical(Settings):
         return self.array[(rng.random(count) * len(self.array)).astype(np.intp)]
 
 
-DISTRIBUTIONS = (Exponential, Constant, Uniform, Lognormal, Empirical)
+DISTRIBUTIONS = (Exponential, Constant, Uniform, Lognormal, Erlang, HyperExponential, BoundedPareto, Empirical)
 """The registry: every kind of distribution that a scenario may name."""
 
 Distribution = Annotated[
-    Exponential | Constant | Uniform | Lognormal | Empirical,
+    Exponential | Constant | Uniform | Lognormal | Erlang | HyperExponential | BoundedPareto | Empirical,
     Field(discriminator="kind"),
 ]
 

@@ -23,7 +23,18 @@ from pydantic import (
 
 from jsm.errors import BadValueError
 from jsm.limits import DEFAULT_TUBE, MAX_JOB_SIZE, PRIORITY_MAX, SECONDS_MAX, TTR_SECONDS_MIN, check_tube_name
-from sim.distributions import Constant, Distribution, Empirical, Exponential, Lognormal, NonNegative, Uniform
+from sim.distributions import (
+    BoundedPareto,
+    Constant,
+    Distribution,
+    Empirical,
+    Erlang,
+    Exponential,
+    HyperExponential,
+    Lognormal,
+    NonNegative,
+    Uniform,
+)
 from sim.settings import Settings
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -296,7 +307,10 @@ class JobService(Settings):
     kind: Literal["job"] = Field(description="the kind of service")
 
 
-Service = Annotated[Exponential | Constant | Uniform | Lognormal | Empirical | JobService, Field(discriminator="kind")]
+Service = Annotated[
+    Exponential | Constant | Uniform | Lognormal | Erlang | HyperExponential | BoundedPareto | Empirical | JobService,
+    Field(discriminator="kind"),
+]
 
 
 class ReleasePolicy(Settings):

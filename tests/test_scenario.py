@@ -204,6 +204,12 @@ REFUSALS = [
     ("workers.gives_up_at_ttr=1", "workers.gives_up_at_ttr = 1: must be true or false"),
     ('workers.service={kind="job"}', "the jobs of producer jobs carry no work; give producers.jobs.work"),
     ('workers.service={kind="lognormal", mu=1}', "workers.service: it has mu; give either mean_seconds and cv, or mu"),
+    ('workers.service={kind="erlang",stages=0,mean_seconds=1}', "workers.service.stages = 0: must be at least 1; give"),
+    (
+        'workers.service={kind="hyper-exponential",cv=2}',
+        "service: it has cv; give either phases, or mean_seconds and cv",
+    ),
+    ('workers.service={kind="bounded-pareto",shape=1,low_seconds=3,high_seconds=2}', "high_seconds = 2.0 is not above"),
     ('workers.failure={probability=1.5, policy={kind="bury"}}', "failure.probability = 1.5: must be at most 1"),
     ('workers.failure={probability=1, policy={kind="ttr"}}', "no job would ever be done, and the run never end; lower"),
     ("workers.failure={probability=0.5}", "workers.failure.policy: is missing; give the policy"),
