@@ -7,6 +7,8 @@ import pytest
 from reports.tools.client_suites import (
     SUITES,
     Outcome,
+    read_go,
+    read_junit,
     read_marks,
     read_minitest,
     read_mocha,
@@ -51,6 +53,9 @@ PRINTED = [
         "\x1b[31m FAIL \x1b[39m src/a.ts > a > b\n Test Files  1 failed (1)\n      Tests  1 failed | 23 passed (24)\n",
         (23, ["src/a.ts > a > b"]),
     ),
+    (read_go, "=== RUN   TestA\n--- PASS: TestA (0.00s)\n--- FAIL: TestB (0.00s)\nFAIL\n", (1, ["TestB"])),
+    (read_junit, "..\nTime: 2.4\n\nOK (50 tests)\n", (50, [])),
+    (read_junit, "1) a(b.CTest)\njava.lang.Error\n\nFAILURES!!!\nTests run: 3,  Failures: 1", (2, ["a(b.CTest)"])),
     (read_marks, "[PASS] A\n[FAIL] B\n  [x.cc:3] why\n[PASS] C\n", (2, ["B"])),
 ]
 

@@ -26,6 +26,7 @@ class Suite(NamedTuple):
     options: str = ""  # of the server on port 11300
     starts_server: bool = False
     needs_path: bool = False  # a second server, on the Unix socket $UNIX_PATH
+    note: str = ""  # why what fails, fails
 
 
 def read_pytest(text: str) -> Outcome:
@@ -68,6 +69,17 @@ def read_vitest(text: str) -> Outcome:
     return _number(r"Tests .*?(\d+) passed", plain), re.findall(r"^ FAIL  (.+)$", plain, re.MULTILINE)
 
 
+def read_go(text: str) -> Outcome:
+    """What `go test -v` prints."""
+    return len(re.findall(r"^--- PASS", text, re.MULTILINE)), re.findall(r"^--- FAIL: (\S+)", text, re.MULTILINE)
+
+
+def read_junit(text: str) -> Outcome:
+    """What JUnit 4 prints."""
+    failed = re.findall(r"^\d+\) (\S+\(\S+\))", text, re.MULTILINE)
+    return _number(r"(?:OK \(|Tests run: )(\d+)", text) - len(failed), failed
+
+
 def read_marks(text: str) -> Outcome:
     """Lines that begin with [PASS] or [FAIL]."""
     return text.count("[PASS]"), re.findall(r"\[FAIL\] (.*)", text)
@@ -103,6 +115,7 @@ def _php_loader(*roots: tuple[str, str]) -> str:
     return _PHP_LOADER.replace("ROOTS", f"[{listed}]")
 
 
+_JARS: Final = "/usr/share/java/junit4.jar:/usr/share/java/hamcrest-all.jar:/usr/share/java/log4j-1.2.jar"
 _VENV: Final = "python3 -m venv .v && .v/bin/pip install -q"
 
 SUITES: Final = (
@@ -134,6 +147,7 @@ SUITES: Final = (
         ".v/bin/python test.py",
         read_unittest,
         prepare=(f"{_VENV} pyyaml",),
+        note="the client loses a white byte at the beginning of a random body",
     ),
     Suite(
         "beaneater",
@@ -181,6 +195,26 @@ SUITES: Final = (
         "test/run-all",
         read_marks,
         prepare=("make test/test1 test/test2",),
+        note="wants a connection to example.org to time out",
+    ),
+    Suite(
+        "gobeanstalk",
+        "Go",
+        "https://github.com/iwanbk/gobeanstalk",
+        "dbbb239",
+        "GO111MODULE=off go test -count=1 -v .",
+        read_go,
+    ),
+    Suite(
+        "jbeanstalkc",
+        "Java",
+        "https://github.com/francofabio/jbeanstalkc",
+        "5aa8256",
+        f"java -cp {_JARS}:.classes:src/test/resources org.junit.runner.JUnitCore "
+        "$(cd src/test/java; find . -name '*Test.java' ! -name 'Base*' | sed 's,^./,,; s,.java$,,; s,/,.,g')",
+        read_junit,
+        prepare=(f"mkdir .classes && javac -nowarn -d .classes -cp {_JARS} $(find src -name '*.java')",),
+        note="beanstalkd puts names in statistics into quotes since 1.13, as ours does; this client keeps the quotes",
     ),
     Suite(
         "jackd",
@@ -190,6 +224,7 @@ SUITES: Final = (
         "npx vitest run",
         read_vitest,
         prepare=("npm install --no-audit --no-fund --no-save --ignore-scripts vitest@3.0.2 yaml@2.7.0",),
+        note="beanstalkd 1.12 leaves the system's version, which begins with #, without quotes",
     ),
     Suite(
         "fivebeans",
@@ -199,6 +234,7 @@ SUITES: Final = (
         "npx mocha -t 8000 -R dot test/",
         read_mocha,
         prepare=("npm install --no-audit --no-fund --ignore-scripts mocha@3 must@0.13",),
+        note="the error's number has another sign in newer versions of Node.js",
     ),
     Suite(
         "node-beanstalkd-client",
@@ -210,11 +246,12 @@ SUITES: Final = (
         read_mocha,
         prepare=("npm install --no-audit --no-fund --no-save --ignore-scripts",),
         options="-z 5000000",
+        note="the client loses bytes of a large body that arrives in certain pieces",
     ),
 )
 
 PACKAGES: Final = (
-    "beanstalkd g++ make nodejs npm phpunit php-cli php-mbstring php-psr-log ruby ruby-minitest ruby-mocha "
-    "libclass-accessor-perl libyaml-syck-perl"
+    "beanstalkd default-jdk-headless g++ golang-go junit4 libclass-accessor-perl liblog4j1.2-java libyaml-syck-perl "
+    "make nodejs npm phpunit php-cli php-mbstring php-psr-log ruby ruby-minitest ruby-mocha"
 )
 """Debian's packages that they need."""

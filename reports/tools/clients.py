@@ -165,13 +165,19 @@ def table(rows: Sequence[Row], versions: Sequence[str]) -> str:
     ]
     for row in rows:
         ours, debians = (_cell(row, name) for name in SERVERS)
-        alone = ", ".join(row.ours_alone) or "none"
+        alone = len(row.ours_alone) or "none"
         lines.append(f"| {row.suite.name} | {row.suite.language} | {row.version} | {ours} | {debians} | {alone} |")
-    lines += ["", "What fails with Debian's too, or with Debian's alone:", ""]
+    lines += ["", "What fails, now or sometimes:", ""]
     for row in rows:
         ours_failed, debians_failed = (row.outcomes[name][1] for name in SERVERS)
-        for test in debians_failed:
-            lines.append(f"- {row.suite.name}: {test} ({'both' if test in ours_failed else 'beanstalkd alone'})")
+        failed = [*row.ours_alone, *debians_failed]
+        where = {True: "with both", False: "with Debian's alone"}
+        told = [
+            f"{test} ({'with ours alone' if test in row.ours_alone else where[test in ours_failed]})" for test in failed
+        ]
+        if told or row.suite.note:
+            why = [row.suite.note] if row.suite.note else []
+            lines.append(f"- {row.suite.name}: {': '.join([*why, ', '.join(told)]).removesuffix(': ')}")
     lines += ["", "To repeat it on Debian 12, besides `make setup`:", "", "```sh", f"apt-get install {PACKAGES}", "```"]
     lines += ["", "Then, for each, in its folder (the command above does it):", ""]
     lines += ["| client | prepared by | run by |", "| --- | --- | --- |"]
