@@ -17,6 +17,8 @@ from models.conformance_match import reply_length
 from models.conformance_player import CannotPlay, PlayerError
 
 UNITS_PER_SECOND: Final = 1000
+PIECE_BYTES: Final = 65_536
+"""How much a session is given at a time, as a server reads from a socket."""
 _TICKS_MAX: Final = 10_000  # in one wait: far beyond what any conversation needs
 
 
@@ -35,13 +37,14 @@ class _Link:
 class VirtualPlayer:
     """A player of a broker in virtual time. See `models.conformance_player.Player`.
 
-    With `cuts` what is sent arrives in pieces of random lengths.
+    With `cuts` what is sent arrives in pieces of random lengths, else in pieces of at most `piece_bytes`.
     """
 
-    def __init__(self, broker: Broker, *, cuts: random.Random | None = None) -> None:
+    def __init__(self, broker: Broker, *, cuts: random.Random | None = None, piece_bytes: int = PIECE_BYTES) -> None:
         self.broker = broker
         self.now = broker.machine.clock
         self._cuts = cuts
+        self._piece_bytes = piece_bytes
         self._links: dict[int, _Link] = {}
         self._of_session: dict[Session, _Link] = {}
 
@@ -154,8 +157,8 @@ class VirtualPlayer:
             if session is None or not session.is_reading:
                 continue
             if link.held:
-                data = bytes(link.held)
-                link.held.clear()
+                data = bytes(link.held[: self._piece_bytes])
+                del link.held[: self._piece_bytes]
                 self.broker.receive(self.now, session, data)
                 moved = True
             elif link.shut:

@@ -189,6 +189,9 @@ class Commands:
 
     def _ignore(self, session: Session, command: Command, now: int) -> bytes:
         tube = command.tube
+        if session.watched == (tube,):  # the machine may not know of it yet: it can refuse what a new session watches
+            self._machine.count_command("ignore")
+            return b"NOT_IGNORED\r\n"
         if tube in session.watched:
             self._machine.ignore_tube(session.client_id, tube, now=now)
             session.ignore(tube)
