@@ -10,6 +10,7 @@ from models.calls import Call
 _PUT: Final = {"priority": 0, "delay_seconds": 0, "ttr_seconds": 1, "body": b"", "tube": "default"}
 _ASK: Final[dict[str, Any]] = {"request_id": request_of("a"), "tubes": ("default",), "deadline_at": None}
 _BAD_NAME: Final = "-t"
+_GOOD_NAME: Final = "9-+/;.$_()aZ"  # of no tube
 _TOO_GREAT: Final = 2**32
 BAD_VALUES: Final = (
     *(
@@ -39,7 +40,7 @@ BAD_VALUES: Final = (
     Call("tick", (NOW - 1,)),
     Call("kick_n", ("default", -1)),
     Call("kick_n", (_BAD_NAME, 1)),
-    Call("kick_n", ("nowhere", 1)),  # accepted, and does nothing
+    Call("kick_n", (_GOOD_NAME, 1)),  # accepted, and does nothing
     Call("pause_tube", (NOW, "default", -1)),
     Call("pause_tube", (NOW, "default", _TOO_GREAT)),
     Call("pause_tube", (NOW, "nowhere", 1)),

@@ -210,6 +210,19 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
             keep_delays=False,
             keep_strangers=False,
         ),
+        "line": Scope(
+            clients=3,
+            priorities=(0,),
+            delays=(0,),
+            timeouts=(None, 1),
+            late=False,
+            ahead=False,
+            operations=(
+                "put", "delete", "append_reservation", "cancel_reservation", "tick", "close_client", "reload",
+            ),
+            keep_delays=False,
+            keep_strangers=False,
+        ),
         "promises": Scope(
             jobs=1, priorities=(0,), ttrs=(1, 2), timeouts=(None, 2), refusals=False, ahead=False, **_JOBS_ALONE
         ),
@@ -239,7 +252,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best")
+DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best", "line")
 """What `jsm check` explores when no world is named."""
 
 

@@ -11,9 +11,15 @@ from models.explorer import explore
 from models.scope import OPERATIONS, SCOPES
 from models.spec import Spec
 from models.spec_world import Refused
-from tests.mutants.value_faults import EmptyClientOwnsAll, KickCountWraps, LooseIds, NumbersWrap, TimeGoesBack
+from tests.mutants.value_faults import (
+    EmptyClientOwnsAll,
+    KickCountWraps,
+    LooseIds,
+    NumbersWrap,
+    TimeGoesBack,
+)
 
-ACCEPTED = Call("kick_n", ("nowhere", 1))
+ACCEPTED = Call("kick_n", ("9-+/;.$_()aZ", 1))
 HELD = (
     Call("put", (NOW,), {"priority": 0, "delay_seconds": 0, "ttr_seconds": 9, "body": b"", "tube": "default"}),
     Call("reserve_job", (NOW, 1, "a")),
@@ -44,7 +50,9 @@ def test_every_operation_that_takes_values_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "machine", [NumbersWrap, KickCountWraps, EmptyClientOwnsAll, LooseIds, TimeGoesBack], ids=lambda m: m.__name__
+    "machine",
+    [NumbersWrap, KickCountWraps, EmptyClientOwnsAll, LooseIds, TimeGoesBack],
+    ids=lambda m: m.__name__,
 )
 def test_a_machine_that_takes_them_is_found_out(machine: type[Machine]) -> None:
     scope = SCOPES["tiny"].but(bad_values=True, operations=("put", "reserve_job", "tick"), late=False)

@@ -25,6 +25,7 @@ SIZES = {
     "tubes": (1_668, 30_972),
     "waits": (1_232, 27_512),
     "best": (585, 5_840),
+    "line": (216, 2_626),
     "promises": (1_122, 16_101),
 }
 """States and accepted calls of the named worlds, with exchangeable clients."""

@@ -113,6 +113,22 @@ def test_many_stale_keys_are_compacted_when_they_are_more_than_the_live() -> Non
     assert (sorted(heap.keys), len(heap)) == (list(range(99)), 99)
 
 
+def test_a_compaction_makes_a_heap_of_what_is_left() -> None:
+    low, high = iter(range(1, 128)), iter(range(1_000, 1_127))
+    levels = [0]  # by level, all that is low on the left and all that is high on the right
+    for width in (1, 2, 4, 8, 16, 32, 64):
+        levels += [next(low) for _ in range(width)] + [next(high) for _ in range(width)]
+    heap = KeyHeap()
+    heap.keys = levels
+    for key in (1, 2, *range(1_001, 1_127)):  # 1000 moves up, above what is lower
+        heap.remove(key)
+    left = []
+    while heap.keys:
+        left.append(heap.keys[0])
+        heap.remove(heap.keys[0])
+    assert left == [0, *range(3, 128), 1_000]
+
+
 def test_removing_the_top_uncovers_the_next_live_key() -> None:
     heap = KeyHeap([3, 1, 2, 4])
     for key in (2, 3, 1):
