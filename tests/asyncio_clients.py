@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import uvloop
+
 from jsm.machine import Machine
 from jsm.wire import Broker
 from jsm.wire.clocks import Clock, RealClock
@@ -97,5 +99,11 @@ async def served(
         await server.serve()
 
 
-def run(conversation: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(conversation)
+LOOPS: tuple[Callable[[], asyncio.AbstractEventLoop], ...] = (asyncio.new_event_loop, uvloop.new_event_loop)
+
+
+def run(conversation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Hold a conversation on each of the loops that a server may run on."""
+    for make_loop in LOOPS:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(conversation())

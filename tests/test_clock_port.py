@@ -66,7 +66,7 @@ def test_a_connection_says_as_many_lines_as_it_likes() -> None:
         other.close()
         client.close()
 
-    run(conversation())
+    run(conversation)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_commands_that_come_together_are_answered_in_one_piece() -> None:
                 assert await loop.run_in_executor(None, client.recv, 1000) == wanted
                 assert await loop.run_in_executor(None, client.recv, 1000) == b""
 
-    run(conversation())
+    run(conversation)
 
 
 def test_who_sends_no_more_is_still_answered() -> None:
@@ -29,7 +29,7 @@ def test_who_sends_no_more_is_still_answered() -> None:
             assert await client.read_end() == b"INSERTED 1\r\nRESERVED 1 1\r\na\r\nTIMED_OUT\r\n"
             assert here.server.connections == 0
 
-    run(conversation())
+    run(conversation)
 
 
 def test_the_jobs_of_a_client_that_vanishes_are_ready_again() -> None:
@@ -43,7 +43,7 @@ def test_the_jobs_of_a_client_that_vanishes_are_ready_again() -> None:
             assert await other.line() == b"RESERVED 1 1\r\n"
             await here.until(lambda: here.server.connections == 1)
 
-    run(conversation())
+    run(conversation)
 
 
 def test_a_reader_who_does_not_read_is_held_back_and_then_gets_everything() -> None:
@@ -62,7 +62,7 @@ def test_a_reader_who_does_not_read_is_held_back_and_then_gets_everything() -> N
                 assert len(await slow.read(50_002)) == 50_002
             assert await slow.read_end() == b""
 
-    run(conversation())
+    run(conversation)
 
 
 def test_what_comes_behind_a_reserve_that_waits_is_bounded() -> None:
@@ -81,4 +81,53 @@ def test_what_comes_behind_a_reserve_that_waits_is_bounded() -> None:
             for _ in range(50_000):
                 assert await eager.line() == b"USING default\r\n"
 
-    run(conversation())
+    run(conversation)
+
+
+def test_who_vanishes_behind_too_much_is_noticed() -> None:
+    async def conversation() -> None:
+        async with served(input_limit=1000) as here:
+            host, port = here.address
+            with socket.create_connection((host, port), timeout=5) as eager:
+                await here.until(lambda: here.server.connections == 1)
+                session = here.server.broker.sessions["c1"]  # type: ignore[index]
+                eager.setblocking(False)
+                eager.send(b"reserve\r\n" + 7000 * b"use default\r\n")
+                await here.until(lambda: not session.is_reading)
+            await here.until(lambda: here.server.connections == 0)
+
+    run(conversation)
+
+
+def test_who_sends_no_more_behind_too_much_is_answered() -> None:
+    async def conversation() -> None:
+        async with served(input_limit=1000) as here:
+            eager, other = await here.client(), await here.client()
+            eager.send(b"reserve\r\n" + 7000 * b"use default\r\n")
+            session = here.server.broker.sessions["c1"]  # type: ignore[index]
+            await here.until(lambda: not session.is_reading)
+            eager.writer.write_eof()
+            assert await eager.line() == b"TIMED_OUT\r\n"
+            assert await eager.read_end() == 7000 * b"USING default\r\n"
+            assert await other.ask(b"list-tube-used") == b"USING default\r\n"
+
+    run(conversation)
+
+
+def test_who_goes_on_reading_after_a_wait_is_watched_no_more() -> None:
+    async def conversation() -> None:
+        async with served(input_limit=1000) as here:
+            eager, other = await here.client(), await here.client()
+            session = here.server.broker.sessions["c1"]  # type: ignore[index]
+            for number in (b"1", b"2"):
+                eager.send(b"reserve\r\n" + 1000 * b"use default\r\n")
+                await here.until(lambda: not session.is_reading)
+                assert await other.ask(b"put 1 0 60 1\r\na") == b"INSERTED " + number + b"\r\n"
+                assert await eager.line() == b"RESERVED " + number + b" 1\r\n"
+                assert await eager.line() == b"a\r\n"
+                assert await eager.read(15_000) == 1000 * b"USING default\r\n"
+            assert await eager.ask(b"delete 1") == b"DELETED\r\n"
+            eager.close()
+            await here.until(lambda: here.server.connections == 1)
+
+    run(conversation)

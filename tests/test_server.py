@@ -17,11 +17,6 @@ from jsm.wire.server import Server
 from tests.asyncio_clients import UNITS, run, served
 
 
-@pytest.fixture
-def manual() -> ManualClock:
-    return ManualClock(units_per_second=UNITS)
-
-
 def test_a_job_goes_through_its_life() -> None:
     async def conversation() -> None:
         async with served() as here:
@@ -31,7 +26,7 @@ def test_a_job_goes_through_its_life() -> None:
             assert await client.line() == b"hello\r\n"
             assert await client.ask(b"delete 1") == b"DELETED\r\n"
 
-    run(conversation())
+    run(conversation)
 
 
 def test_a_waiting_client_gets_a_job_as_soon_as_it_is_put() -> None:
@@ -43,7 +38,7 @@ def test_a_waiting_client_gets_a_job_as_soon_as_it_is_put() -> None:
             assert await producer.ask(b"put 1 0 60 1\r\na") == b"INSERTED 1\r\n"
             assert await worker.line() == b"RESERVED 1 1\r\n"
 
-    run(conversation())
+    run(conversation)
 
 
 def test_time_comes_by_itself() -> None:
@@ -59,12 +54,12 @@ def test_time_comes_by_itself() -> None:
             assert await first.ask(b"delete 1") == b"NOT_FOUND\r\n"
             assert 0.03 < asyncio.get_running_loop().time() - begin < 3
 
-    run(conversation())
+    run(conversation)
 
 
-def test_manual_time_comes_when_it_is_told_to(manual: ManualClock) -> None:
+def test_manual_time_comes_when_it_is_told_to() -> None:
     async def conversation() -> None:
-        async with served(manual) as here:
+        async with served(ManualClock(units_per_second=UNITS)) as here:
             first, second = await here.client(), await here.client()
             assert await first.ask(b"put 1 3 2 1\r\na") == b"INSERTED 1\r\n"
             first.send(b"reserve\r\n")
@@ -77,12 +72,12 @@ def test_manual_time_comes_when_it_is_told_to(manual: ManualClock) -> None:
             assert await second.line() == b"RESERVED 1 1\r\n"
             assert here.machine().get_job(1).expires_at == 7_000_000  # type: ignore[arg-type]
 
-    run(conversation())
+    run(conversation)
 
 
-def test_what_was_sent_before_time_moves_is_read_first(manual: ManualClock) -> None:
+def test_what_was_sent_before_time_moves_is_read_first() -> None:
     async def conversation() -> None:
-        async with served(manual) as here:
+        async with served(ManualClock(units_per_second=UNITS)) as here:
             clients = [socket.create_connection(here.address, timeout=5) for _ in range(40)]  # not accepted yet
             for client in clients:
                 client.sendall(b"reserve-with-timeout 5\r\n")
@@ -91,7 +86,7 @@ def test_what_was_sent_before_time_moves_is_read_first(manual: ManualClock) -> N
                 assert await asyncio.get_running_loop().run_in_executor(None, client.recv, 100) == b"TIMED_OUT\r\n"
                 client.close()
 
-    run(conversation())
+    run(conversation)
 
 
 def test_only_a_manual_clock_is_advanced() -> None:
@@ -100,7 +95,7 @@ def test_only_a_manual_clock_is_advanced() -> None:
             with pytest.raises(BadValueError, match=r"^clock = 'RealClock': expected a ManualClock"):
                 await here.server.advance(1)
 
-    run(conversation())
+    run(conversation)
 
 
 def test_a_clock_has_the_machines_units() -> None:
@@ -153,7 +148,7 @@ def test_without_descriptors_connections_wait_and_nothing_spins() -> None:
             assert await late.line() == b"USING b\r\n"
         assert said == ["can't accept connections for now: Too many open files; 2 are open"]
 
-    run(conversation())
+    run(conversation)
 
 
 class Disk:
@@ -191,7 +186,7 @@ def test_clients_who_are_served_together_wait_for_the_disk_together() -> None:
             for client in clients:
                 client.close()
 
-    run(conversation())
+    run(conversation)
 
 
 def test_no_answer_leaves_when_the_disk_fails() -> None:
@@ -207,7 +202,7 @@ def test_no_answer_leaves_when_the_disk_fails() -> None:
             assert await idle.ask(b"use b") == b"USING b\r\n"
         assert said[:1] == ["the disk is broken; closing the connections that wait for an answer"]
 
-    run(conversation())
+    run(conversation)
 
 
 def test_the_disk_is_asked_again_when_it_wants_to_be() -> None:
@@ -222,7 +217,7 @@ def test_the_disk_is_asked_again_when_it_wants_to_be() -> None:
             await asyncio.sleep(0.03)
             assert disk.calls == 4
 
-    run(conversation())
+    run(conversation)
 
 
 class Refusing(Machine):
@@ -256,7 +251,7 @@ def test_a_tick_that_is_refused_is_tried_again_without_haste() -> None:
             machine.refuses = False
             assert await client.line() == b"RESERVED 1 1\r\n"
 
-    run(conversation())
+    run(conversation)
 
 
 class Faulty(Machine):
@@ -279,7 +274,7 @@ def test_a_fault_of_the_program_ends_the_server() -> None:
         writer.transport.abort()
         await server.stop()
 
-    run(conversation())
+    run(conversation)
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:
@@ -292,7 +287,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
             assert await client.ask(b"use a") == b"USING a\r\n"
         assert await client.read_end() == b""
 
-    run(conversation())
+    run(conversation)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -305,7 +300,7 @@ def test_several_addresses_at_once() -> None:
             assert await first.ask(b"put 1 0 60 1\r\na") == b"INSERTED 1\r\n"
             assert await second.ask(b"reserve") == b"RESERVED 1 1\r\n"
 
-    run(conversation())
+    run(conversation)
 
 
 def test_draining_refuses_puts_only() -> None:
@@ -317,7 +312,7 @@ def test_draining_refuses_puts_only() -> None:
             assert await client.ask(b"put 1 0 60 1\r\nb") == b"DRAINING\r\n"
             assert await client.ask(b"reserve") == b"RESERVED 1 1\r\n"
 
-    run(conversation())
+    run(conversation)
 
 
 def test_who_comes_and_goes_is_told_if_asked_for() -> None:
@@ -331,7 +326,7 @@ def test_who_comes_and_goes_is_told_if_asked_for() -> None:
             assert await client.read_end() == b""
             assert said == [(2, f"c1 comes from {host}:{port}"), (2, "c1 is gone")]
 
-    run(conversation())
+    run(conversation)
 
 
 def test_a_server_that_never_listened_has_nothing_to_serve_or_stop() -> None:
@@ -341,4 +336,4 @@ def test_a_server_that_never_listened_has_nothing_to_serve_or_stop() -> None:
         await server.stop()
         server.end()
 
-    run(conversation())
+    run(conversation)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from jsm.errors import BadValueError, JsmError
 from jsm.wire.broker import Broker
 from jsm.wire.clocks import Clock, ManualClock
-from jsm.wire.connections import Connection
+from jsm.wire.connections import Connection, EndWatch
 from jsm.wire.listeners import Listener, open_listener, show_address
 from jsm.wire.options import Address
 from jsm.wire.session import Session
@@ -79,6 +79,7 @@ class Server:
         self._sync_timer: asyncio.TimerHandle | None = None
         self._say = say
         self._names_clients = talk > 1
+        self.ends = EndWatch()
         self._connections: dict[Session, Connection] = {}
         self._listeners: list[Listener] = []
         self._accepts_later: asyncio.TimerHandle | None = None
@@ -130,6 +131,7 @@ class Server:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
+        self.ends.close()
         self.end()
 
     async def advance(self, seconds: float) -> int:
