@@ -13,7 +13,7 @@ import pytest
 from tests.ledger_clients import Book, Conversation, SharedClient, TubeClient, found_jobs, run_until_killed, stats
 from tests.server_processes import BEANSTALKD, ROOT, ServerProcess, server_process
 from tests.shared_ledger import SharedLedger
-from tests.tube_ledger import Command, Found
+from tests.tube_ledger import Command, Found, Unexpected
 
 SECONDS = float(os.environ.get("JSM_NOTHING_LOST_SECONDS", "40"))
 """How long each of the long runs takes."""
@@ -22,6 +22,8 @@ ROLES = ("put", "work", "work", "work", "kick")
 
 
 def address_of(server: ServerProcess) -> tuple[str, int]:
+    if not server.lines[0]:
+        raise Unexpected(f"the server did not start: {server.stop(signal.SIGKILL)}")
     assert isinstance(server.address, tuple)
     return server.address
 
