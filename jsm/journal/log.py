@@ -94,7 +94,9 @@ class Log:
         self.is_dirty = True
 
     def take_back(self) -> None:
-        """Remove the record that was appended last. Where the system refuses that, it stays."""
+        """Remove the record that was appended last, unless it was forced. Where the system refuses that, it stays."""
+        if self.end == self._end_before:
+            return
         with suppress(OSError):
             write_all(self._disk, self._file, bytes(self.end - self._end_before), self._end_before)
             self.end = self._end_before
