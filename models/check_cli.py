@@ -203,7 +203,7 @@ class _Violated(Exception):
 
 
 def _walked(name: str, world: "Scope", request: CheckRequest) -> "WalksResult":
-    from models.engines import EngineError
+    from jsm.engines import EngineError
     from models.walks import WALKS, walk
 
     try:

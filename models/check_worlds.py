@@ -10,7 +10,7 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from models.engines import open_engine
+from jsm.engines import open_engine
 from models.explorer import explore
 from models.liveness import check_liveness
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from jsm.engines import open_engine
 from jsm.machine import Machine
 from models.check_result import UNDETERMINED, VIOLATED, Coverage
-from models.engines import open_engine
 from models.walks_run import Trip, run_walk
 from models.walks_share import STATES_MAX, share_of
 from models.walks_shrink import counterexample_of

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from jsm.engines import open_engine
 from jsm.job import ClientID, JobID
 from jsm.machine import Machine
 from models import check_worlds
 from models.check_result import Bounds, CheckResult
 from models.check_worlds import World, explored
-from models.engines import open_engine
 from models.explorer import explore
 from models.liveness import LivenessResult, check_liveness
 from models.scope import DEFAULT_SCOPES, SCOPES

@@ -15,8 +15,8 @@ from threading import Thread
 
 import pytest
 
-import models.engines
-from models.engines import EngineError, check_address, open_engine
+import jsm.engines
+from jsm.engines import EngineError, check_address, open_engine
 from models.scope import SCOPES
 from models.walks import walk
 
@@ -97,7 +97,7 @@ def test_addresses(address: str) -> None:
 
 
 def test_where_nobody_listens_there_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.engines, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(jsm.engines, "_CONNECT_SECONDS", 0.3)
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(EngineError) as error, open_engine(cluster=address):
         pass
@@ -116,7 +116,7 @@ def greet(stranger: socket.socket, words: bytes) -> None:
     ("words", "said"), [(b"", "timed out"), (b"SSH-2.0-OpenSSH_9.2\r\n", "somebody else listens there")]
 )
 def test_a_stranger_who_listens_is_no_scheduler(monkeypatch: pytest.MonkeyPatch, words: bytes, said: str) -> None:
-    monkeypatch.setattr(models.engines, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(jsm.engines, "_CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         address = f"tcp://127.0.0.1:{stranger.getsockname()[1]}"
         if words:
@@ -134,11 +134,11 @@ def test_without_dask_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch
 
 
 def test_its_logs_are_as_loud_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.engines, "_CONNECT_SECONDS", 0.1)
-    levels = [logging.getLogger(name).level for name in models.engines._QUIETED]
+    monkeypatch.setattr(jsm.engines, "_CONNECT_SECONDS", 0.1)
+    levels = [logging.getLogger(name).level for name in jsm.engines._QUIETED]
     with pytest.raises(EngineError), open_engine(cluster=f"tcp://127.0.0.1:{free_port()}"):
         pass
-    assert [logging.getLogger(name).level for name in models.engines._QUIETED] == levels
+    assert [logging.getLogger(name).level for name in jsm.engines._QUIETED] == levels
 
 
 # ---------------------------------------------------------------------- a cluster
@@ -212,8 +212,8 @@ def test_a_cluster_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             alone = walk(SCOPES["large"], walks=4, steps=200, share_states_max=0)
             together = walk(SCOPES["large"], walks=4, steps=200, share_states_max=0, cluster=address)
             assert (alone.states, alone.edges, alone.coverage) == (together.states, together.edges, together.coverage)
-            monkeypatch.setattr(models.engines, "_LOOK_SECONDS", 0.2)
-            monkeypatch.setattr(models.engines, "_PATIENCE_SECONDS", 1)
+            monkeypatch.setattr(jsm.engines, "_LOOK_SECONDS", 0.2)
+            monkeypatch.setattr(jsm.engines, "_PATIENCE_SECONDS", 1)
             with open_engine(cluster=address) as engine, closing(engine.run(time.sleep, [(0.1,)] * 50)) as results:  # type: ignore[type-var]
                 next(results)
                 first.kill()
