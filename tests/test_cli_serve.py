@@ -96,9 +96,9 @@ def test_a_clock_that_is_moved_by_hand_and_a_trace(tmp_path: Path) -> None:
     with trace.open("rb") as lines:
         report = verify_trace(lines)
     assert (report.verdict, report.transitions) == ("holds", 3)
-    assert refused("--trace", str(trace)) == (
-        f"jsm-beanstalkd: --trace = '{trace}': expected a file that isn't there yet; name another one, or remove it"
-    )
+    line = refused("--trace", str(trace))  # a long path is cut
+    assert line.startswith(f"jsm-beanstalkd: --trace = '{str(trace)[:40]}")
+    assert line.endswith(": expected a file that isn't there yet; name another one, or remove it")
 
 
 def test_a_clock_that_goes_faster() -> None:
