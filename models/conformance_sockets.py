@@ -52,7 +52,16 @@ class ManualClock:
     """The clock of a server of this project with `--clock manual`, through its control port."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=PATIENCE_SECONDS)
+        """Connect, once the server listens there too. Raises `PlayerError`."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self._socket = socket.create_connection((host, port), timeout=PATIENCE_SECONDS)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise PlayerError(f"{host}:{port}: {error.strerror}: no manual clock is there") from None
+            time.sleep(0.01)
         self._file = self._socket.makefile("rb")
 
     def advance(self, seconds: int) -> None:

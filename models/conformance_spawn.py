@@ -1,5 +1,6 @@
 """Servers started for one conversation each, and their end."""
 
+import random
 import shlex
 import signal
 import socket
@@ -18,6 +19,8 @@ START_SECONDS: Final = 15.0
 """How long a server may take until it listens."""
 _STOP_SECONDS: Final = 5.0
 _HOST: Final = "127.0.0.1"
+_PORTS: Final = range(20_000, 30_000)
+_CHOICE: Final = random.SystemRandom()
 _ATTEMPTS: Final = 3
 """How often a server that ends at once is started: another program may have taken its port in between."""
 
@@ -107,15 +110,18 @@ def _filled(word: str, places: dict[str, str]) -> str:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now. Another program may take one before the server does."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((_HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that are free now, below those that systems give to clients: the server can still have them in a moment."""
+    found: list[int] = []
+    for port in _CHOICE.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise PlayerError(f"no port from {_PORTS[0]} to {_PORTS[-1]} is free")
 
 
 def _connected(name: str, process: "subprocess.Popen[bytes]", address: Address, output: IO[bytes]) -> socket.socket:

@@ -13,7 +13,7 @@ import pytest
 from models.conformance import Judgement, Verdict, installed_corpus, installed_deviations, judge_entry
 from models.conformance_player import CannotPlay, PlayerError
 from models.conformance_running import running, shift_ids, unshift
-from models.conformance_sockets import Address, SocketPlayer, playing
+from models.conformance_sockets import Address, ManualClock, SocketPlayer, playing
 from models.conformance_spawn import check_command, spawned
 
 DEBIANS = ("beanstalkd", "-l", "127.0.0.1", "-p", "{port}")
@@ -168,6 +168,12 @@ def test_a_server_that_never_listens_is_ended(monkeypatch: pytest.MonkeyPatch, t
     words = (sys.executable, "-c", "import time; time.sleep(60) # {port}")
     with pytest.raises(PlayerError, match="does not listen on"), spawned(words):
         pass
+
+
+def test_a_clock_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.conformance_sockets.PATIENCE_SECONDS", 0.1)
+    with pytest.raises(PlayerError, match="no manual clock is there"):
+        ManualClock("127.0.0.1", 1)
 
 
 def test_a_command_needs_a_place_for_the_port() -> None:
