@@ -90,8 +90,8 @@ class Keeper:
         self.log = self._begin(header)
         self.log.fill_reserve()
         self._turn_at = file_bytes
-        self._squeeze_at = 0
-        self._set_squeeze()
+        self._squeeze_at = 0  # at the first shortage, for nobody knows how much of the past is over
+        self._squeezed_jobs = 0
 
     # ------------------------------------------------------------------ what a server calls
 
@@ -113,7 +113,7 @@ class Keeper:
                 self._try_again()
         elif log.end >= self._turn_at:
             self._turn()
-        elif log.is_short and log.end >= self._squeeze_at:
+        elif log.is_short and (log.end >= self._squeeze_at or log.jobs * 8 < self._squeezed_jobs * 7):
             self._squeeze()
 
     def next_sync_in(self) -> float | None:
@@ -264,8 +264,9 @@ class Keeper:
             self._set_squeeze()
 
     def _set_squeeze(self) -> None:
-        """Not again before enough was written that it may help."""
+        """Not again before enough was written, or an eighth of the jobs has ended, so that it may help."""
         self._squeeze_at = self.log.end + max(self.log.reserve // 8, BLOCK_BYTES)
+        self._squeezed_jobs = self.log.jobs
 
     def _rotate(self) -> None:
         """Go on in a new file. Raises `JournalError` when there is none; the old one goes on."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from jsm.errors import BadValueError
 from jsm.journal.disk import Disk, SystemDisk
 from jsm.journal.durable import DurableMachine
-from jsm.journal.errors import JournalError, JournalUnfitError
+from jsm.journal.errors import JournalError, JournalUnfitError, NotDurableError
 from jsm.journal.form import JournalHeader
 from jsm.journal.keeping import SYNC_ALWAYS, Keeper, SyncPolicy
 from jsm.journal.recovery import Recovered, forget_statistics, recover, set_max_job_size
@@ -91,7 +91,7 @@ def open_journal(
     try:
         for client_id in [entry.client_id for entry in machine.snapshot().snapshot_clients()]:
             durable.close_client(client_id)
-        keeper.compact_if_worthwhile()
+        _compact(keeper)
         durable.before_replies()
     except BaseException:
         with suppress(JournalError):
@@ -135,6 +135,16 @@ def _mend(disk: Disk, found: Recovered) -> None:
             disk.close(file)
     except OSError as error:
         raise JournalError(path, "can't cut off what stands behind the last record", error) from error
+
+
+def _compact(keeper: Keeper) -> None:
+    """Compact if that is worth its while and there is room; without room, jobs have to be served first."""
+    try:
+        keeper.compact_if_worthwhile()
+    except NotDurableError:
+        raise
+    except JournalError:
+        return
 
 
 def _resumes_at(found: Recovered, wall_nanoseconds: int | None) -> int:
