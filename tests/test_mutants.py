@@ -11,7 +11,7 @@ from models.lockstep import Lockstep, difference_of
 from reports.tools.mutants import TARGET
 from tests.mutants.catches import explored
 from tests.mutants.exhibit import Exhibit
-from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, ROWS, of_row
+from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, OUTSIDE, ROWS, of_row
 from tests.mutants.scopes import (
     ROOM_OF,
     ROOMS,
@@ -116,6 +116,14 @@ def test_every_row_is_in_the_museum_or_said_to_be_out_of_reach() -> None:
     missing = [row for row in ROWS if not of_row(row) and row not in OUT_OF_REACH]
     assert missing == []
     assert [row for row in OUT_OF_REACH if of_row(row)] == []
+
+
+def test_what_is_of_the_wire_or_the_journal_has_its_test_there() -> None:
+    assert set(OUT_OF_REACH) <= set(OUTSIDE) <= set(ROWS)
+    for fault, test in OUTSIDE.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (TARGET.parents[1] / "tests" / file).read_text("utf-8"), name
+        assert f"| {fault} | `tests/{test}` |" in REPORT, STALE
 
 
 def test_every_exhibit_has_a_number_and_a_name_of_its_own_and_says_how_it_is_planted() -> None:

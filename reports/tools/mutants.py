@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.mutants.catches import EXAMPLES, by_explorer, by_hypothesis, by_invariants, by_lockstep, by_watcher
 from tests.mutants.exhibit import Exhibit
-from tests.mutants.museum import EXHIBITS, OUT_OF_REACH
+from tests.mutants.museum import EXHIBITS, OUT_OF_REACH, OUTSIDE
 from tests.mutants.scopes import ROOMS, UNEXPLORED
 
 TARGET: Final = Path(__file__).parents[2] / "reports" / "mutants.md"
@@ -49,6 +49,14 @@ def mutants_text() -> str:
         "| # | why |",
         "| --- | --- |",
         *(f"| {number} | {why} |" for number, why in OUT_OF_REACH.items()),
+        "",
+        "## Rows on the wire and in the journal",
+        "",
+        "Who catches them there; what a machine can have of them is above.",
+        "",
+        "| # | fault | test |",
+        "| --- | --- | --- |",
+        *(_cells([number, fault, f"`tests/{test}`"]) for number, (fault, test) in OUTSIDE.items()),
         "",
         "## Where the faults come from, and how they are planted",
         "",

@@ -49,6 +49,44 @@ OUT_OF_REACH: Final = {
 }
 """The rows that only a server on the wire can have, and why."""
 
+OUTSIDE: Final = {
+    "KB-8": (
+        "`kick 1x` and `kick 1 2` are accepted",
+        "test_codec.py::test_numbers_are_decimal_digits_and_nothing_else",
+    ),
+    "21": ("numbers of a put past 2^32-1 are accepted", "test_codec.py::test_numbers_end_at_their_limits"),
+    "25": (
+        "counters are lost when the server starts again",
+        "test_durable.py::test_it_answers_as_a_machine_and_recovers_as_one",
+    ),
+    "36": (
+        "the body of a put that is refused is taken for commands",
+        "test_broker.py::test_while_draining_puts_alone_are_refused_after_their_body",
+    ),
+    "37": (
+        "a line that is too long is answered twice",
+        "test_codec.py::test_a_line_that_is_too_long_is_answered_at_its_end_and_never_kept",
+    ),
+    "38": ("a huge size of a body overflows", "test_codec.py::test_a_body_that_is_too_big_is_never_kept"),
+    "39": (
+        "ids with a sign, blanks or letters hit jobs",
+        "test_codec.py::test_numbers_are_decimal_digits_and_nothing_else",
+    ),
+    "40": ("a timeout past the limit wraps", "test_codec.py::test_numbers_end_at_their_limits"),
+    "42": ("commands behind a reserve that waits are read", "test_broker.py::test_commands_behind_a_wait_wait_too"),
+    "44": (
+        "buried and reserved jobs are lost when the server starts again",
+        "test_durable.py::test_random_histories_are_answered_alike_and_recovered",
+    ),
+    "47": (
+        "delays are asleep when the server starts again",
+        "test_durable.py::test_it_answers_as_a_machine_and_recovers_as_one",
+    ),
+    "55": ("TIMED_OUT and DEADLINE_SOON are never sent", "test_broker.py::test_waits_end_in_time"),
+    "58": ("legal names of tubes are refused", "test_codec.py::test_tubes_have_legal_names"),
+}
+"""By row: the fault as the wire or the journal can have it, and the test that is about it."""
+
 
 def _place(exhibit: Exhibit) -> tuple[int, int, str]:
     """The rows in their order, then the museum's own."""
