@@ -1,10 +1,12 @@
 """What a benchmark's client says to a beanstalkd: plain sockets, one process, the same bytes to every server.
 
-Each load returns how many commands were answered. Replies are checked as they come.
+Each load returns how many commands were answered. Replies are checked as they come. `python -m
+tests.benchmarks.server_load HOST PORT COUNT` holds idle connections until its standard input ends.
 """
 
 import re
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -89,6 +91,15 @@ def watch_tubes(connection: socket.socket, tubes: Sequence[bytes]) -> None:
         _lines(connection, len(part), b"WATCHING ")
 
 
+def hold(address: tuple[str, int], count: int) -> None:
+    """Connect so many times, say so, and hold the connections until standard input ends."""
+    held = [connect(address) for _ in range(count)]
+    ask(held[-1], b"list-tube-used\r\n", b"USING default")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
 def _all(connections: Sequence[socket.socket], commands: bytes, lines: int, wanted: bytes) -> list[bytes]:
     for connection in connections:
         connection.sendall(commands)
@@ -111,3 +122,7 @@ def _lines(connection: socket.socket, lines: int, wanted: bytes) -> bytes:
     if not replies.startswith(wanted):
         raise ValueError(f"the server said {replies[:60]!r}, not {wanted!r}")
     return replies
+
+
+if __name__ == "__main__":
+    hold((sys.argv[1], int(sys.argv[2])), int(sys.argv[3]))
