@@ -173,6 +173,9 @@ def test_limits_are_refused_in_the_machines_words() -> None:
         assert made(durable, call) == made(machine, call), call
         assert made(durable, call)[0] != "ok"
     assert len(written(disk)) == 1
+    before = disk.calls
+    made(durable, put(0, b"four"))
+    assert disk.calls == before, "what is too big is not written first"
     put_at_5 = put(5, b"")
     assert made(durable, put_at_5) == made(machine, put_at_5)
     for call in (put(4, b""), Call("tick", (4,)), ask(4, "a"), Call("touch", (4, 1, "a"))):

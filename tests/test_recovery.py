@@ -230,6 +230,29 @@ def test_a_damaged_snapshot_is_passed_over_where_older_files_hold_all_of_it(stat
     assert opened(spoilt).warnings == ()
 
 
+def test_older_files_do_not_stand_for_a_journal_file_that_is_missing() -> None:
+    """They end where the snapshot begins; what came after it would be lost without a word."""
+    disk = SimulatedDisk()
+    durable = opened(disk, file_size=100_000)
+    made(durable, put(0))
+    older = {name: content(disk, name).rstrip(b"\0") for name in names(disk)}
+    durable.compact()
+    made(durable, put(0))
+    durable.close()
+    newest = list_folder(disk, FOLDER).journals[-1]
+    snapshot = snapshot_path(FOLDER, newest).name
+    spoilt = changed(disk, snapshot, content(disk, snapshot)[:-9])
+    for name, kept in older.items():
+        spoilt.seen[name] = Inode(bytearray(kept), kept)
+    assert len(state_of(opened(spoilt.survivor())).jobs) == 2
+    del spoilt.seen[journal_path(FOLDER, newest).name]
+    with pytest.raises(JournalDamagedError, match=rf"{journal_path(FOLDER, newest).name}, byte 0: the file is missing"):
+        opened(spoilt)
+    spoilt.seen[snapshot] = Inode(bytearray(content(disk, snapshot)))
+    with pytest.raises(JournalDamagedError, match=rf"{journal_path(FOLDER, newest).name}, byte 0: the file is missing"):
+        opened(spoilt)
+
+
 def test_a_record_that_does_not_fit_the_machine_is_refused() -> None:
     """As when another version of the program decides otherwise than the one that wrote it."""
     disk = written()
