@@ -243,7 +243,6 @@ def test_the_machine_imports_the_standard_library_and_itself() -> None:
     more = {
         "jsm/__main__.py": {"typer", "sim", "models"},
         "jsm/engines.py": {"joblib", "distributed"},
-        "jsm/engines.py": {"joblib", "distributed"},
         "jsm/wire/cli.py": {"typer"},
         "jsm/wire/looping.py": {"uvloop"},
     }
