@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -193,11 +194,25 @@ def test_what_a_failed_sync_covers_is_not_told_and_nothing_more_is_taken() -> No
     assert bodies == [b"told", b"not told", b"goes on"]
 
 
-def test_a_broken_disk_is_tried_once_a_second_and_gathers_nothing() -> None:
-    broken = False
-    run = Run(lambda _number, call: broken and call in ("sync", "sync_folder"), error=errno.EIO)
+@pytest.mark.parametrize("working", [(), ("sync", "sync_folder")])
+def test_a_broken_disk_is_tried_once_a_second_and_gathers_nothing(
+    working: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether no file can be begun, or no snapshot."""
+    broken: tuple[str, ...] = ()
+    run = Run(lambda _number, call: call in broken, error=errno.EIO)
     made(run.durable, put(0))
-    broken = True
+    broken = ("sync", "sync_folder")
+    create = run.disk.create
+
+    def create_but_parts(path: Path) -> int:
+        nonlocal broken
+        broken = tuple(call for call in ("sync", "sync_folder") if call not in working)
+        if path.suffix == ".part":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return create(path)
+
+    monkeypatch.setattr(run.disk, "create", create_but_parts)
     with pytest.raises(NotDurableError):
         run.durable.before_replies()
     opened_files = len(run.disk.open_files)
