@@ -4,6 +4,7 @@
 
 One client process says the same to all servers, which take turns (A B C A B C …); the best round of each counts. The
 servers share a processor and the client has another, if there are two. Quote the ratios: the times are this machine's.
+On a machine with other work, `chrt -f 1` before the command (as root) lets it wait for nobody.
 """
 
 import argparse
@@ -278,11 +279,12 @@ PROCESSORS: Final = sorted(os.sched_getaffinity(0))
 def report(results: dict[str, object], measured: dict[str, dict[str, Measured]], rounds: int) -> str:
     """The report as Markdown."""
     where = "servers and client each on a processor of its own" if len(PROCESSORS) > 1 else "one processor for all"
+    command = f"{'chrt -f 1 ' if os.sched_getscheduler(0) == os.SCHED_FIFO else ''}{COMMAND} --out reports"
     version = subprocess.run(["beanstalkd", "-v"], capture_output=True, encoding="utf-8", check=True).stdout.strip()
     lines = [
         "# The server beside Debian's beanstalkd",
         "",
-        f"Written by `{COMMAND} --out reports`; {version}, {python_implementation()} {python_version()}. One client in",
+        f"Written by `{command}`; {version}, {python_implementation()} {python_version()}. One client in",
         f"Python, {where}; the servers take turns, best of {rounds} rounds. Load average at the start and the end: "
         f"{results['load_average']}.",
         "The client's own time is in commands a second; in the processor time it is not.",
