@@ -11,13 +11,19 @@ from pathlib import Path
 import pytest
 
 from models.conformance import Judgement, Verdict, installed_corpus, installed_deviations, judge_entry
+from models.conformance_corpus import Entry
 from models.conformance_player import CannotPlay, PlayerError
 from models.conformance_running import running, shift_ids, unshift
 from models.conformance_sockets import Address, ManualClock, SocketPlayer, playing
 from models.conformance_spawn import check_command, spawned
 
 DEBIANS = ("beanstalkd", "-l", "127.0.0.1", "-p", "{port}")
+OURS = (
+    *(sys.executable, "-m", "jsm", "serve", "-l", "127.0.0.1", "-p", "{port}"),
+    *("--clock", "manual", "--clock-port", "{clock_port}"),
+)
 CORPUS = installed_corpus()
+TABLE = installed_deviations()
 
 OLDER = {"num_rwt_neg", "num_rwt_2p31"}
 """Release 1.12 takes any number as a timeout, and waits."""
@@ -26,7 +32,7 @@ FAULT = "BUG_ttr_lost_after_deadline_soon"
 
 def judged(name: str, words: tuple[str, ...] = DEBIANS) -> Judgement:
     [entry] = CORPUS.only([name]).entries
-    return judge_entry(entry, partial(spawned, words), table=installed_deviations())
+    return judge_entry(entry, partial(spawned, words), table=TABLE)
 
 
 @pytest.mark.beanstalkd
@@ -59,11 +65,27 @@ def test_what_debians_beanstalkd_answers(name: str, verdict: Verdict) -> None:
 @pytest.mark.slow
 @pytest.mark.beanstalkd
 @pytest.mark.parametrize("entry", CORPUS.entries, ids=lambda entry: str(entry.name))
-def test_debians_beanstalkd_differs_where_its_release_does(entry: object) -> None:
-    name = str(entry.name)  # type: ignore[attr-defined]
-    judgement = judged(name)
-    differs = name in OLDER or name == FAULT
+def test_debians_beanstalkd_differs_where_its_release_does(entry: Entry) -> None:
+    judgement = judged(entry.name)
+    differs = entry.name in OLDER or entry.name == FAULT
     assert (judgement.verdict is Verdict.DIFFERS) is differs, judgement
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["put_drain", "ttr_nudged_to_waiter", "BUG_ttr_lost_after_deadline_soon", "big_z10", "half_reserve_pipelined"],
+)
+def test_our_server_answers_as_recorded(name: str) -> None:
+    judgement = judged(name, OURS)
+    assert judgement.verdict is Verdict.OK, judgement
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", CORPUS.entries, ids=lambda entry: str(entry.name))
+def test_our_server_answers_everything_as_recorded_or_declared(entry: Entry) -> None:
+    judgement = judged(entry.name, OURS)
+    declared = entry.name in TABLE.conversations or entry.name in TABLE.inputs
+    assert judgement.verdict is (Verdict.DECLARED if declared else Verdict.OK), judgement
 
 
 @pytest.fixture
@@ -91,7 +113,7 @@ def test_a_server_that_runs_is_played_with_again_and_again(debians: Address) -> 
     found = []
     for name in names:
         [entry] = CORPUS.only([name]).entries
-        found.append(judge_entry(entry, partial(running, debians), table=installed_deviations()))
+        found.append(judge_entry(entry, partial(running, debians), table=TABLE))
     left_out = [Verdict.LEFT_OUT, Verdict.LEFT_OUT]
     assert [each.verdict for each in found[3:5]] == left_out
     assert {each.verdict for each in [*found[:3], found[5]]} <= {Verdict.OK, Verdict.DECLARED}, found
@@ -146,7 +168,7 @@ def test_a_server_that_answers_nonsense_differs(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("models.conformance_sockets.PATIENCE_SECONDS", 0.2)
     words = (sys.executable, "-c", program)
     [entry] = CORPUS.only(["put_ttr0_becomes_1"]).entries
-    judgement = judge_entry(entry, partial(spawned, words), table=installed_deviations())
+    judgement = judge_entry(entry, partial(spawned, words), table=TABLE)
     assert judgement.verdict is Verdict.DIFFERS
 
 
