@@ -22,6 +22,9 @@ class Room(NamedTuple):
 
 COMMANDS: Final = {
     "simulate": Room("sim.cli", "sim", "Run a scenario: producers, workers, the machine; measured, checked, drawn."),
+    "sweep": Room(
+        "sim.sweep_cli", "sim", "Run a scenario on a grid, or find how many workers a goal needs; with intervals."
+    ),
     "check": Room(
         "models.check_cli", "check", "Visit every state of a small world: does every history keep the protocol?"
     ),

@@ -35,6 +35,9 @@ INDEPENDENCE_LEVEL: Final = 0.1
 REPLICATIONS_MIN: Final = 10
 """Before a sequential rule looks for the first time: an earlier look stops too often by luck (Law, 9.4.1)."""
 
+BEYOND_MIN: Final = 10
+"""Values that must lie beyond a pooled quantile for the end of its interval there: fewer say nothing of a share."""
+
 _MSER_TAIL: Final = 5  # batches at the end where the statistic is small by chance
 
 
@@ -182,11 +185,14 @@ def pooled_quantile_interval(
 
     `hits` are each replication's values at or below the pooled q-quantile, `sizes` all of its values; `quantile`
     gives pooled quantiles. The share below the quantile is q ± h by the replications' shares, and the interval lies
-    between the pooled quantiles of q - h and q + h; an end beyond 0 or 1 is infinite. Raises as `share_interval`.
+    between the pooled quantiles of q - h and q + h. An end is infinite when it is beyond 0 or 1, or when fewer than
+    `BEYOND_MIN` values are expected there: if none lies above, all replications agree and know nothing. Raises as
+    `share_interval`.
     """
+    total = fsum(sizes)
     half = share_interval(hits, sizes, confidence).half_width
-    low = quantile(q - half) if q - half > 0 else -inf
-    high = quantile(q + half) if q + half < 1 else inf
+    low = quantile(q - half) if q - half > 0 and q * total >= BEYOND_MIN else -inf
+    high = quantile(q + half) if q + half < 1 and (1 - q) * total >= BEYOND_MIN else inf
     return Interval(quantile(q), low, high, len(sizes), confidence)
 
 

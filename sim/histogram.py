@@ -157,6 +157,11 @@ class Histogram:
             for rank, index in zip(ranks.tolist(), found, strict=True)
         ]
 
+    def count_up_to(self, value: int) -> int:
+        """How many values lie in the bin of `value` or in one before it. O(bins)."""
+        place = int(bin_of(np.array([value], np.int64), bits=self.bits)[0])
+        return int(self._counts[: place + 1].sum())
+
     def _reserve(self, bins: int) -> None:
         """Make room for so many bins."""
         if bins > len(self._counts):

@@ -1,7 +1,9 @@
 """Ctrl-C and a polite kill: the first asks a run to end and keep what it has, the second ends the program."""
 
 import signal
+import threading
 from collections.abc import Callable
+from multiprocessing import current_process
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -36,3 +38,9 @@ class Interrupts:
             raise KeyboardInterrupt
         self.came = True
         self._stop()
+
+
+def leave_interrupts_to_the_parent() -> None:
+    """In a process that only works for another: ignore Ctrl-C, which a terminal sends to both. No effect elsewhere."""
+    if current_process().name != "MainProcess" and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -20,9 +20,9 @@ _EVENTS: Final = ("reserves", "timeouts", "releases", "buries", "kicks", "touche
 
 def print_summary(summary: Mapping[str, Any], run: Mapping[str, Any], out: Path) -> None:
     """Print what `summary.json` and `run.json` hold to standard output, and where the files are."""
-    _print(
-        Text(_plain(summary["description"]), style="bold"),
-        _plain(_what_was_run(summary)),
+    print_parts(
+        Text(plain(summary["description"]), style="bold"),
+        plain(_what_was_run(summary)),
         "",
         _rows(list(_numbers(summary))),
         "",
@@ -35,10 +35,10 @@ def print_summary(summary: Mapping[str, Any], run: Mapping[str, Any], out: Path)
 def print_scenarios(scenarios: Mapping[str, str], default: str) -> None:
     """Print the bundled scenarios, by name, with their descriptions."""
     rows = [(name, f"{text} (run when none is named)" if name == default else text) for name, text in scenarios.items()]
-    _print(_rows(rows))
+    print_parts(_rows(rows))
 
 
-def _print(*parts: RenderableType) -> None:
+def print_parts(*parts: RenderableType) -> None:
     """Print to standard output: as wide as a terminal, but not too wide; 80 columns and no colours into a file."""
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     console.width = min(console.width, _COLUMNS_MAX) if console.is_terminal else _COLUMNS
@@ -87,7 +87,7 @@ def _latencies(summary: Mapping[str, Any]) -> Table:
 
 
 def _latency_cells(row: Mapping[str, Any]) -> list[str]:
-    return [_plain(format_count(row["count"])), *(_plain(format_duration(row[key])) for key in _QUANTILES)]
+    return [plain(format_count(row["count"])), *(plain(format_duration(row[key])) for key in _QUANTILES)]
 
 
 def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -154,10 +154,10 @@ def _rows(rows: list[tuple[str, str]]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in rows:
-        table.add_row(name, _plain(text))
+        table.add_row(name, plain(text))
     return table
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text with plain spaces, for terminals whose letters have no others."""
     return text.replace("\u202f", " ")

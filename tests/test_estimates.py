@@ -130,6 +130,16 @@ def test_a_pooled_quantile_lies_between_the_quantiles_of_its_share() -> None:
     assert pooled_quantile_interval(0.01, [0.0, 9.0], [100.0] * 2, lambda q: q).low == -inf
 
 
+def test_a_pooled_quantile_beyond_which_too_few_values_lie_has_an_open_end() -> None:
+    def ends(q: float, size: float) -> tuple[float, float]:
+        found = pooled_quantile_interval(q, [size, size], [size, size], lambda share: share)
+        return found.low, found.high
+
+    assert ends(0.9, 49.0) == (0.9, inf)
+    assert ends(0.9, 51.0) == (0.9, 0.9)  # the share is 1 in both: what they hold is one value
+    assert ends(0.1, 49.0) == (-inf, 0.1)
+
+
 def test_mser_by_hand() -> None:
     batches = [9.0, 9.0, *([1.0, 3.0] * 8)]
     found = mser5([value for value in batches for _ in range(5)])

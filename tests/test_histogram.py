@@ -65,6 +65,16 @@ def test_quantile_is_the_inverse_of_the_empirical_distribution(values: list[int]
 
 
 @given(values_lists)
+def test_as_many_values_as_a_quantile_says_lie_up_to_it(values: list[int]) -> None:
+    histogram = _of(values)
+    for q in (Fraction(1, 10), Fraction(1, 2), Fraction(99, 100)):
+        at = histogram.quantile(q)
+        assert at is not None
+        highest = bounds_of(int(bin_of(np.array([at], np.int64), bits=histogram.bits)[0]), bits=histogram.bits)[1]
+        assert histogram.count_up_to(at) == sum(1 for value in values if value <= highest) >= q * len(values)
+
+
+@given(values_lists)
 def test_count_sum_and_extremes_are_exact(values: list[int]) -> None:
     histogram = _of(values)
     assert (histogram.count, histogram.total) == (len(values), sum(values))
