@@ -80,7 +80,7 @@ def check(crashes: list[Crash], expected: list[Parts], *, goes_on: int = 5) -> l
 
 def check_goes_on(durable: DurableMachine, disk: SimulatedDisk, where: str) -> None:
     """A machine that was recovered is one that can be recovered."""
-    job_id = durable.put(99, priority=0, delay_seconds=0, ttr_seconds=1, body=b"new", tube="default")  # type: ignore[arg-type]  # a name
+    job_id = durable.put(durable.clock, priority=0, delay_seconds=0, ttr_seconds=1, body=b"new", tube="default")  # type: ignore[arg-type]  # a name
     durable.before_replies()
     state = state_of(durable).jobs
     again = opened(disk.survivor())
