@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -110,13 +110,28 @@ class Book:
 class TubeClient:
     """One client, one tube, many commands in flight: each answer is compared with the ledger's."""
 
-    def __init__(self, address: Address, book: Book, tube: str) -> None:
+    def __init__(
+        self,
+        address: Address,
+        book: Book,
+        tube: str,
+        *,
+        at_once: Sequence[int] = (1, 1, 2, 5, 30),
+        refusals: Collection[bytes] = (),
+    ) -> None:
+        """`at_once` is how many commands may be in flight; a command with such a refusal has changed nothing."""
         self.conversation = Conversation(address)
+        self._at_once = at_once
+        self._refusals = refusals
         self.tube = tube
         self._book = book
         self._ledger = book.tubes.setdefault(tube, TubeLedger(tube))
         self.in_flight: deque[tuple[Command, int]] = deque()  # with the latest id when it was sent
-        self.conversation.ask([b"use %b\r\n" % tube.encode(), b"watch %b\r\n" % tube.encode(), b"ignore default\r\n"])
+        wanted = [b"USING %b" % tube.encode(), b"WATCHING 2", b"WATCHING 1"]
+        for command, done in zip((b"use %b\r\n", b"watch %b\r\n", b"ignore default\r\n"), wanted, strict=True):
+            while (reply := self.conversation.ask([command.replace(b"%b", tube.encode())])[0]) != done:
+                if reply not in refusals:
+                    raise Unexpected(f"{command!r} was answered {reply!r}")
 
     def close(self) -> None:
         """Close the connection."""
@@ -124,7 +139,7 @@ class TubeClient:
 
     def begin(self) -> None:
         """Send a few commands."""
-        count = self._book.random.choice((1, 1, 2, 5, 30))
+        count = self._book.random.choice(self._at_once)
         commands = [self._command() for _ in range(count)]
         self.in_flight.extend((command, self._book.latest_id) for command in commands)
         self.conversation.send(b"".join(command.sent for command in commands))
@@ -132,9 +147,11 @@ class TubeClient:
     def take(self, reply: bytes) -> None:
         """Take in a reply, and go on when it was the last."""
         command, before = self.in_flight.popleft()
-        expected = self._ledger.run(command, self._book.take_id(reply, before) if command.word == "put" else None)
-        if reply != expected:
-            raise Unexpected(f"{self.tube}: {command} was answered {reply!r}, expected {expected!r}")
+        if reply not in self._refusals:
+            put_id = self._book.take_id(reply, before) if command.word == "put" else None
+            expected = self._ledger.run(command, put_id)
+            if reply != expected:
+                raise Unexpected(f"{self.tube}: {command} was answered {reply!r}, expected {expected!r}")
         if not self.in_flight and not self._book.is_over:
             self.begin()
 
