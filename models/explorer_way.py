@@ -41,7 +41,7 @@ def counterexample(expander: Expander, codes: Sequence[int], text: str) -> Count
         finding = find_fault(calls, make_machine=expander.make_machine)
         if finding is not None:
             return Counterexample(tuple(calls[: finding.step + 1]), finding)
-    calls = _Way(expander, ()).made(codes)
+    calls = _Way(expander, ()).made(codes) or [Call("tick", (0,))]  # where the empty machine itself is wrong
     finding = Finding("explored_state", "", _SEEN_BY_EXPLORING, "agreement", text, len(calls) - 1)
     return Counterexample(tuple(calls), finding)
 

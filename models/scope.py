@@ -179,6 +179,7 @@ _TUBES_ALONE: Final[Mapping[str, Any]] = {
     "timeouts": (None,),
     "pauses": (1,),
     "late": False,
+    "operations": tuple(name for name in OPERATIONS if name not in ("release", "release_with", "touch", "kick")),
 }
 """A world of references to tubes."""
 
@@ -208,7 +209,6 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
             bad_values=True,
             operations=("put", "append_reservation", "cancel_reservation", "tick", "reload"),
             keep_delays=False,
-            keep_strangers=False,
         ),
         "line": Scope(
             clients=3,
@@ -219,6 +219,19 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
             ahead=False,
             operations=(
                 "put", "delete", "append_reservation", "cancel_reservation", "tick", "close_client", "reload",
+            ),
+            keep_delays=False,
+            keep_strangers=False,
+        ),
+        "timers": Scope(
+            clients=1,
+            priorities=(0,),
+            delays=(0, 1, 2),
+            ttrs=(1, 3),
+            timeouts=(None,),
+            ahead=False,
+            operations=(
+                "put", "touch", "kick_n", "reserve_job", "append_reservation", "tick", "close_client", "reload",
             ),
             keep_delays=False,
             keep_strangers=False,
@@ -252,7 +265,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best", "line")
+DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best", "line", "timers")
 """What `jsm check` explores when no world is named."""
 
 

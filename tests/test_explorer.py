@@ -9,11 +9,13 @@ from jsm.image import body_of, restart
 from jsm.job import JobID, TubeName
 from jsm.machine import Machine
 from jsm.relative_key import RelativeKeys
-from jsm.reservations import Reservation
+from jsm.reservations import ClientResvEntry, Reservation
+from jsm.snapshot import MachineSnapshot
 from models.calls import Call, state_of_machine
 from models.check_result import HOLDS, UNDETERMINED, VIOLATED, Bounds
 from models.explorer import _Search, explore
 from models.finding import find_fault
+from models.renderings import FORMS, render
 from models.scope import SCOPES, Scope
 from tests.explored_faults import FAULTS
 from tests.machines import parts_of, restore
@@ -22,10 +24,11 @@ SIZES = {
     "tiny": (525, 10_548),
     "small": (2_770, 64_648),
     "late": (2_616, 55_866),
-    "tubes": (1_668, 30_972),
+    "tubes": (1_668, 29_120),
     "waits": (1_232, 27_512),
-    "best": (585, 5_840),
+    "best": (736, 8_248),
     "line": (216, 2_626),
+    "timers": (638, 6_249),
     "promises": (1_122, 16_101),
 }
 """States and accepted calls of the named worlds, with exchangeable clients."""
@@ -297,6 +300,33 @@ def test_what_only_the_exploration_sees_is_reported_all_the_same() -> None:
     assert result.verdict == VIOLATED
     assert result.counterexample is not None
     assert result.counterexample.finding.name == "explored_state"
+
+
+class ForgetsTheIdle(Machine):
+    """A snapshot leaves out the clients that have nothing."""
+
+    __slots__ = ()
+
+    class Snapshot(MachineSnapshot):
+        """Without idle clients."""
+
+        __slots__ = ()
+
+        def snapshot_clients(self) -> Iterator[ClientResvEntry]:
+            return (entry for entry in super().snapshot_clients() if entry.is_waiting)
+
+    def snapshot(self) -> MachineSnapshot:
+        return self.Snapshot(self)
+
+
+def test_what_is_wrong_before_any_call_is_reported_too() -> None:
+    result = explore(SCOPES["line"], make_machine=ForgetsTheIdle)
+    shown = result.counterexample
+    assert (result.verdict, result.states) == (VIOLATED, 1)
+    assert shown is not None
+    assert (shown.finding.name, len(shown.calls)) == ("explored_state", 1)
+    for form in FORMS:
+        assert render(shown, form)
 
 
 def test_a_restart_is_the_same_machine() -> None:

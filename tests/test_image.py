@@ -194,8 +194,10 @@ def test_a_described_state_is_the_one_that_the_description_was_read_from(name: s
 def test_a_described_state_has_a_past_that_shows_mixups() -> None:
     machine, scope = Machine(), SCOPES["small"]
     keys = scope.keys()
-    for priority in (0, 1):
-        machine.put(0, priority=priority, delay_seconds=0, ttr_seconds=1, body=b"", tube=TubeName("default"))
+    for priority in scope.priorities:
+        machine.put(
+            0, priority=priority, delay_seconds=0, ttr_seconds=scope.ttrs[0], body=b"", tube=TubeName("default")
+        )
     machine.reserve_job(0, JobID(2), "a")  # type: ignore[arg-type]
     load(machine, keys.description(keys.of(machine)))
     jobs = [record.job for record in machine.snapshot().snapshot_jobs()]
