@@ -20,6 +20,8 @@ from sim.input_errors import InputError, one_line
 
 if TYPE_CHECKING:
     from sim.progress import RunProgress
+    from sim.replicated import Replicated, Wanted
+    from sim.run import Simulation
     from sim.scenario_models import Scenario
 
 _DEFAULT_SCENARIO = "steady"  # of sim.scenario, which is heavy; a test compares them
@@ -34,6 +36,7 @@ class _Wish(NamedTuple):
     plots: bool
     trace: bool
     check: CheckMode
+    wanted: "Wanted | None"  # of replications; None: a single run
     as_json: bool
     quiet: bool
 
@@ -67,6 +70,14 @@ def simulate(
             "(in a big machine after each so-manyth) and is ten to fifty times slower."
         ),
     ] = CheckMode.SAMPLED,
+    replications: Annotated[
+        int | None, typer.Option(min=1, help="Run so many times with other chance, for intervals; the first is drawn.")
+    ] = None,
+    until_halfwidth: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Replicate until intervals are that narrow, such as 2% of the estimate."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=0, help="For replications; 0 is one a core.")] = 0,
     list_only: Annotated[bool, typer.Option("--list", help="List the bundled scenarios and do nothing else.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of a table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -74,14 +85,15 @@ def simulate(
     """Run a scenario and write its results: summary, metrics, figures, a report for a browser.
 
     Exit 0: done, and every check holds. 1: a check failed, a transition is illegal, or an invariant is broken. 2: bad
-    input. 130: interrupted; the results up to then are written.
+    input. 3: --until-halfwidth was not reached. 130: interrupted; the results up to then are written.
     """
     if list_only:
         _list_scenarios(as_json=as_json)
         return
     overrides = tuple(settings or ()) + (() if seed is None else (f"run.seed={seed}",))
-    wish = _Wish(scenario, overrides, out, plots, trace, check, as_json, quiet)
     try:
+        wanted = _wanted(replications, until_halfwidth, processes)
+        wish = _Wish(scenario, overrides, out, plots, trace, check, wanted, as_json, quiet)
         outcome = _carry_out(wish)
     except InputError as error:
         _refuse(str(error))
@@ -127,7 +139,7 @@ def _run(
     move_trace: Callable[[Path], None] | None,
 ) -> _Outcome:
     from sim.interrupts import Interrupts
-    from sim.results import write_result
+    from sim.results import write_result, write_table
     from sim.run import Simulation
     from sim.run_facts import run_facts
 
@@ -137,15 +149,55 @@ def _run(
         started = time.perf_counter()
         simulation.run()
         wall_seconds = time.perf_counter() - started
-        result, info = simulation.result(), simulation.info(interrupted=interrupts.came)
+        result = simulation.result()
+        made = None
+        if wish.wanted is not None and not interrupts.came:
+            made = _replicated(simulation, wish.wanted, wish.check, lambda: interrupts.came, progress)
+        info = simulation.info(interrupted=interrupts.came)
         facts = run_facts(result, command=_command(wish), wall_seconds=wall_seconds)
         writers: list[Callable[[Path], None]] = [] if move_trace is None else [move_trace]
+        if made is not None:
+            info = made.info(info)
+            writers.append(lambda folder: write_table(folder / "metrics" / "replications.parquet", made.table()))
         if wish.plots:
             writers.append(lambda folder: _draw(folder, progress))
         writers.append(_report)
         progress.say("writing results")
         summary = write_result(result, info, out, run=facts, scenario=scenario.resolved(), writers=writers)
         return _Outcome(out, summary, facts, interrupts.came)
+
+
+def _wanted(replications: int | None, half_width: str | None, processes: int) -> "Wanted | None":
+    if half_width is None and replications in (None, 1):
+        return None
+    from sim.replicated import wanted_of
+
+    return wanted_of(replications, half_width, processes)
+
+
+def _replicated(
+    simulation: "Simulation",
+    wanted: "Wanted",
+    check: CheckMode,
+    stopped: Callable[[], bool],
+    progress: "RunProgress",
+) -> "Replicated":
+    from jsm.engines import open_engine
+    from sim.replicated import replicated
+
+    def show(number: int) -> None:
+        progress.say(f"replication {number}")
+
+    with open_engine(processes=wanted.processes) as engine:
+        return replicated(
+            engine,
+            simulation.scenario,
+            simulation.result(),
+            wanted,
+            check=check,
+            stopped=stopped,
+            progress=show,
+        )
 
 
 def _draw(folder: Path, progress: "RunProgress") -> None:
@@ -171,15 +223,27 @@ def _show(outcome: _Outcome, wish: _Wish) -> None:
         typer.echo((outcome.out / "summary.json").read_text(encoding="utf-8"), nl=False)
     elif not wish.quiet:
         print_summary(outcome.summary, outcome.run, outcome.out)
+        if "replications" in outcome.summary:
+            from sim.sweep_table import print_replications
+
+            print_replications(outcome.summary["replications"])
     for check in failing:
         what = f"{check['name']}: {check['left']} is not {check['right']}; {check['text']}"
         typer.echo(f"jsm simulate: a check failed: {one_line(what)}", err=True)
     if outcome.interrupted and not wish.quiet:
         typer.echo(f"jsm simulate: interrupted; the results so far are in {outcome.out}", err=True)
-    if failing:
+    made = outcome.summary.get("replications", {})
+    for text in made.get("failing_checks", ()):
+        typer.echo(f"jsm simulate: a check failed: {one_line(text)}", err=True)
+    if failing or made.get("failing_checks"):
         raise typer.Exit(1)
     if outcome.interrupted:
         raise typer.Exit(130)
+    if made.get("reached") is False:
+        from sim.replicated import imprecise
+
+        typer.echo(f"jsm simulate: {imprecise(made)}; give more with --replications", err=True)
+        raise typer.Exit(3)
 
 
 def _list_scenarios(*, as_json: bool) -> None:
@@ -204,6 +268,9 @@ def _command(wish: _Wish) -> str:
     words += [] if wish.plots else ["--no-plots"]
     words += ["--trace"] if wish.trace else []
     words += [] if wish.check is CheckMode.SAMPLED else ["--check", str(wish.check)]
+    if wish.wanted is not None:
+        words += ["--replications", str(wish.wanted.replications)]
+        words += [] if wish.wanted.half_width is None else ["--until-halfwidth", f"{wish.wanted.half_width!r}"]
     return shlex.join(words)
 
 

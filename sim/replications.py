@@ -5,7 +5,7 @@ and in whatever company it is made. `sim/METHODS.md` says how the intervals are 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +17,7 @@ from typing import Any, Final
 from jsm.engines import Engine
 from jsm.states import LIVE_STATES
 from sim.check_mode import CheckMode
-from sim.estimates import CONFIDENCE, Interval, enough, mean_interval, pooled_quantile_interval
+from sim.estimates import CONFIDENCE, REPLICATIONS_MIN, Interval, enough, mean_interval, pooled_quantile_interval
 from sim.histogram import Histogram
 from sim.interrupts import leave_interrupts_to_the_parent
 from sim.run import Simulation
@@ -90,25 +90,31 @@ def replications(
 def until_precise(
     engine: Engine,
     scenario: Scenario,
-    relative: float,
+    relative: float | None,
     *,
     replications_max: int,
     check: CheckMode = CheckMode.OFF,
     first: Sequence[Replicate] = (),
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], None] = lambda number: None,
 ) -> tuple[list[Replicate], bool]:
     """Replicate until the half-widths of `PRECISE` are this share of the estimates; and whether that was reached.
 
-    It is asked after each replication in its order, so the number of processes changes nothing.
+    It is asked after each replication in its order, so the number of processes changes nothing. Without a share, or
+    until `stopped` says so, there will be `replications_max`. `progress` is told how many there are.
     """
     runs = list(first)
-    if _is_precise(runs, relative):
-        return runs, True
+    if stopped():
+        return runs, False
     left = islice(numbers(len(runs)), max(replications_max - len(runs), 0))
     with closing(replications(engine, scenario, left, check=check)) as made:  # type: ignore[type-var]
         for run in made:
             runs.append(run)
-            if _is_precise(runs, relative):
+            progress(len(runs))
+            if relative is not None and _is_precise(runs, relative):
                 return runs, True
+            if stopped():
+                break
     return runs, False
 
 
@@ -159,5 +165,7 @@ def told(interval: Interval | None) -> dict[str, Any] | None:
 
 
 def _is_precise(runs: Sequence[Replicate], relative: float) -> bool:
-    intervals = [interval for name in PRECISE if runs and (interval := estimate(runs, name)) is not None]
+    if len(runs) < REPLICATIONS_MIN:
+        return False
+    intervals = [interval for name in PRECISE if (interval := estimate(runs, name)) is not None]
     return bool(intervals) and enough(intervals, relative)

@@ -10,6 +10,7 @@ from rich.text import Text
 from sim.report import NONE, format_duration, format_number, format_percent, format_rate
 from sim.table import plain, print_parts
 
+_MAIN: Final = ("wait.mean", "wait.p50", "wait.p99", "total.mean", "total.p99", "throughput", "utilisation")
 _OPEN: Final = "…"  # an end of an interval where the data don't reach
 
 
@@ -37,6 +38,15 @@ def print_search(document: Mapping[str, Any], out: Path) -> None:
         row = (each["value"], str(each["replications"]), shown(measure, each["measured"]), each["verdict"])
         table.add_row(*row)
     print_parts(Text(answer_of(document), style="bold"), "", table, "", f"All of it: {out / 'find.json'}")
+
+
+def print_replications(document: Mapping[str, Any]) -> None:
+    """Print what `summary.json` holds of replications."""
+    table = _table("measure", "estimate", f"{100 * document['confidence']:g} % interval")
+    for name in _MAIN:
+        estimate, _, interval = shown(name, document["measures"][name]).partition(" [")
+        table.add_row(name, estimate, f"[{interval}" if interval else NONE)
+    print_parts("", Text(f"All {document['count']} replications together", style="bold"), table)
 
 
 def answer_of(document: Mapping[str, Any]) -> str:
