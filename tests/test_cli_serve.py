@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from jsm.wire.beanstalkd import HELP, main
-from jsm.wire.host import version_text
+from jsm.wire.host import PROTOCOL_RELEASE, version_text
 from models.verify import verify_trace
 from tests.server_processes import BEANSTALKD, ROOT, SERVE, refused, server_process
 
@@ -109,6 +109,7 @@ def test_a_clock_that_goes_faster() -> None:
 
 
 def test_a_journal_keeps_jobs_and_lets_one_server_in(tmp_path: Path) -> None:
+    trace = tmp_path.parent / "trace.jsonl"
     with server_process("-b", str(tmp_path), "-f", "0") as server:
         client = server.connect()
         assert client.ask("put 1 0 60 1\r\na") == "INSERTED 1"
@@ -120,7 +121,7 @@ def test_a_journal_keeps_jobs_and_lets_one_server_in(tmp_path: Path) -> None:
         )
         server.process.kill()  # nothing that was acknowledged is lost
         server.process.wait(timeout=10)
-    with server_process("-b", str(tmp_path), "-F", "-V") as server:
+    with server_process("-b", str(tmp_path), "-F", "-V", "--trace", str(trace)) as server:
         client = server.connect()
         assert client.ask("reserve") == "RESERVED 1 1"
         assert client.line() == "a"
@@ -135,6 +136,22 @@ def test_a_journal_keeps_jobs_and_lets_one_server_in(tmp_path: Path) -> None:
         code, said = server.stop()
     assert code == 0
     assert f"jsm-beanstalkd: {tmp_path}: 2 jobs recovered\n" in said
+    with trace.open("rb") as lines:
+        assert verify_trace(lines).verdict == "holds"  # though the first jobs were put before it begins
+
+
+def test_delays_run_on_while_nobody_serves(tmp_path: Path) -> None:
+    with server_process("-b", str(tmp_path)) as server:
+        assert server.connect().ask("put 1 1 60 1\r\na") == "INSERTED 1"
+        assert server.connect().ask("put 1 3600 60 1\r\nb") == "INSERTED 2"
+        server.process.kill()
+        server.process.wait(timeout=10)
+    time.sleep(1)
+    with server_process("-b", str(tmp_path)) as server:
+        client = server.connect()
+        assert client.ask("reserve-with-timeout 0") == "RESERVED 1 1"
+        assert client.line() == "a"
+        assert client.ask("reserve-with-timeout 0") == "TIMED_OUT"
 
 
 def test_the_socket_of_systemd() -> None:
@@ -226,11 +243,17 @@ def test_a_user_who_is_not_there() -> None:
 
 def test_becoming_a_user(tmp_path: Path) -> None:
     name = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "nobody"
-    with server_process("-u", name) as server:
+    with server_process("-u", name, "--loop", "uvloop") as server:
         status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
         (uids,) = [line.split()[1:] for line in status.splitlines() if line.startswith("Uid:")]
-        assert set(uids) == {str(pwd.getpwnam(name).pw_uid)}
-        assert server.connect().ask("use a") == "USING a"
+        user = pwd.getpwnam(name)
+        assert set(uids) == {str(user.pw_uid)}
+        if os.getuid() == 0:
+            (groups,) = [line.split()[1:] for line in status.splitlines() if line.startswith("Groups:")]
+            assert set(map(int, groups)) == set(os.getgrouplist(name, user.pw_gid))
+        client = server.connect()
+        assert client.ask("stats").startswith("OK ")  # though files of the installation may be closed to the user
+        assert f'version: "{PROTOCOL_RELEASE}"' in iter(client.line, "")
     if os.getuid() == 0:  # a folder that only root may write to
         tmp_path.chmod(0o700)
         assert refused("-p", "0", "-u", "nobody", "-b", str(tmp_path)).startswith(

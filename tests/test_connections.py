@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from jsm.wire.listeners import open_listener
 from tests.asyncio_clients import run, served
 
 
@@ -61,6 +62,28 @@ def test_a_reader_who_does_not_read_is_held_back_and_then_gets_everything() -> N
                 assert await slow.line() == b"FOUND 1 50000\r\n"
                 assert len(await slow.read(50_002)) == 50_002
             assert await slow.read_end() == b""
+
+    run(conversation)
+
+
+def test_a_reply_that_the_system_takes_in_many_pieces_comes_whole() -> None:
+    async def conversation() -> None:
+        listener = open_listener(("127.0.0.1", 0))
+        listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what accepted sockets inherit
+        async with served(where=listener) as here:
+            body = b"".join(b"%9d" % number for number in range(7000))
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.settimeout(5)
+                client.connect(here.address)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, client.sendall, b"put 1 0 60 63000\r\n" + body + b"\r\n")
+                await loop.run_in_executor(None, client.sendall, 3 * b"peek 1\r\n" + b"quit\r\n")
+                await here.until(lambda: not here.server.broker.sessions)
+                got = b""
+                while piece := await loop.run_in_executor(None, client.recv, 1000):
+                    got += piece
+                assert got == b"INSERTED 1\r\n" + 3 * (b"FOUND 1 63000\r\n" + body + b"\r\n")
 
     run(conversation)
 

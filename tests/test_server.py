@@ -13,7 +13,7 @@ from jsm.machine import Machine
 from jsm.wire import Broker
 from jsm.wire.clocks import ManualClock, RealClock, ScaledClock
 from jsm.wire.listeners import Listener, open_listener
-from jsm.wire.server import Server
+from jsm.wire.server import Server, _milliseconds_up
 from tests.asyncio_clients import UNITS, run, served
 
 
@@ -57,6 +57,27 @@ def test_time_comes_by_itself() -> None:
     run(conversation)
 
 
+def test_what_is_due_sooner_comes_sooner() -> None:
+    async def conversation() -> None:
+        async with served(ScaledClock(50, units_per_second=UNITS)) as here:
+            client = await here.client()
+            assert await client.ask(b"put 1 1000 1 1\r\na") == b"INSERTED 1\r\n"
+            assert await client.ask(b"put 1 1 1 1\r\nb") == b"INSERTED 2\r\n"
+            assert await client.ask(b"reserve") == b"RESERVED 2 1\r\n"
+
+    run(conversation)
+
+
+def test_a_loop_that_knows_milliseconds_only_wakes_late_rather_than_early() -> None:
+    assert [_milliseconds_up(seconds) for seconds in (0.0, 0.0001, 0.001, 2.5, 2.50001)] == [
+        0,
+        0.001,
+        0.001,
+        2.5,
+        2.501,
+    ]
+
+
 def test_manual_time_comes_when_it_is_told_to() -> None:
     async def conversation() -> None:
         async with served(ManualClock(units_per_second=UNITS)) as here:
@@ -78,13 +99,14 @@ def test_manual_time_comes_when_it_is_told_to() -> None:
 def test_what_was_sent_before_time_moves_is_read_first() -> None:
     async def conversation() -> None:
         async with served(ManualClock(units_per_second=UNITS)) as here:
-            clients = [socket.create_connection(here.address, timeout=5) for _ in range(40)]  # not accepted yet
+            clients = [socket.create_connection(here.address, timeout=5) for _ in range(10)]  # not accepted yet
             for client in clients:
-                client.sendall(b"reserve-with-timeout 5\r\n")
+                client.sendall(8000 * b"use default\r\n" + b"reserve-with-timeout 5\r\n")  # more than one read takes
             await here.server.advance(5)
             for client in clients:
-                assert await asyncio.get_running_loop().run_in_executor(None, client.recv, 100) == b"TIMED_OUT\r\n"
-                client.close()
+                with client, client.makefile("rb") as file:
+                    replies = await asyncio.get_running_loop().run_in_executor(None, file.read, 8000 * 15 + 11)
+                assert replies.endswith(b"TIMED_OUT\r\n")
 
     run(conversation)
 
@@ -145,7 +167,8 @@ def test_without_descriptors_connections_wait_and_nothing_spins() -> None:
             full.is_full = False
             assert await late.is_silent()
             leaving.close()
-            assert await late.line() == b"USING b\r\n"
+            async with asyncio.timeout(0.7):  # sooner than after the second that it waits else
+                assert await late.line() == b"USING b\r\n"
         assert said == ["can't accept connections for now: Too many open files; 2 are open"]
 
     run(conversation)

@@ -5,7 +5,6 @@ import pwd
 import resource
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from time import monotonic
 from typing import Final
 
@@ -50,7 +49,6 @@ def become_user(name: str) -> None:
         ) from None
 
 
-@cache
 def version_text() -> str:
     """The release of beanstalkd whose protocol is spoken, and behind it this program's own, as in `1.13+jsm0.1.0`."""
     from importlib.metadata import PackageNotFoundError, version  # takes as long to import as the whole machine

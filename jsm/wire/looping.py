@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 def run_in_loop(parts: "Parts", options: ServeOptions, say: Say) -> int:
     """Serve until a signal comes; returns the exit code: 0 after SIGTERM, 130 after SIGINT."""
-    with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         return runner.run(_serve(parts, options, say))
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """What makes the event loop of that name; `auto`: the faster one, if it is installed."""
     if name != "asyncio":
         try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jsm.errors import JsmError
 from jsm.machine import Machine
 from jsm.wire.clocks import Clock, ManualClock, RealClock, ScaledClock
-from jsm.wire.host import HostError, become_user, raise_file_limit, version_text
+from jsm.wire.host import HostError, become_user, raise_file_limit
 from jsm.wire.listeners import Listener, open_listener, show_address, take_handed_over
 from jsm.wire.options import Address, ServeOptions
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 UNITS_PER_SECOND: Final = 1_000_000
 """The units of a server's machine: microseconds."""
-
-_LOOP: Final = "jsm.wire.looping"
 
 
 class Parts(NamedTuple):
@@ -99,8 +97,9 @@ def _prepare(options: ServeOptions, say: "Say", closing: ExitStack) -> Parts:
     if options.folder is not None:
         import_module("jsm.journal")
     if options.user is not None:
-        import_module(_LOOP)
-        version_text()  # as the imports: what it reads may be closed to the user
+        from jsm.wire.looping import loop_factory
+
+        loop_factory(options.loop)  # imports what may be closed to the user, as all of the above
         become_user(options.user)
     journal = None
     machine: JSM
