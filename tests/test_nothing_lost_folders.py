@@ -1,4 +1,4 @@
-"""`jsm serve -b` in folders that it can't use: one line, exit code 2, and all in the folder is as it was before."""
+"""`jsm serve -b` in folders that it can't use, which it leaves alone; and ids and time over a restart."""
 
 import shutil
 import signal
@@ -113,3 +113,12 @@ def test_the_id_of_a_job_that_is_gone_is_not_given_again(tmp_path: Path) -> None
             assert client.ask("put 1 0 60 1\r\na") == f"INSERTED {number}"
             assert client.ask(f"delete {number}") == "DELETED"
             server.stop(signal.SIGKILL)
+
+
+def test_a_clock_that_is_moved_by_hand_does_not_go_back(tmp_path: Path) -> None:
+    with server_process("-b", str(tmp_path), "--clock", "manual", lines=2) as server:
+        assert server.connect().ask("put 1 50 60 1\r\na") == "INSERTED 1"
+        assert server.clock().ask("advance 30") == "OK 30"
+        server.stop(signal.SIGKILL)
+    with server_process("-b", str(tmp_path), "--clock", "manual", lines=2) as server:
+        assert server.clock().ask("now") == "30"

@@ -79,6 +79,18 @@ class DurableMachine:
         """Real seconds until `before_replies` wants to be called although no call was made; None: never."""
         return self._keeper.next_sync_in()
 
+    def keep_clock(self, now: int) -> None:
+        """Let the clock go on at `now` or later after a restart. Raises `JournalError`.
+
+        For clocks that are moved by hand: what the journal doesn't hold, a restart would go back behind. No effect
+        while something is due by then, which a tick has to do.
+        """
+        inner = self.inner
+        due = inner.next_tick_at()
+        if now > inner.clock and (due is None or due > now):
+            self._append(f'{{"after":{inner.record_seq},"op":"tick","args":{{"now":{now}}}', self._keeper.log.reserve)
+            inner.tick(now)
+
     def statistics(self) -> Mapping[str, ProcessValue]:
         """The values about the journal in the answer to `stats`, by key."""
         return self._keeper.statistics()

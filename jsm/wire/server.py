@@ -43,6 +43,9 @@ class Journal(Protocol):
     def before_replies(self) -> None:
         """Make durable what the calls so far have changed; raises `JsmError` when no answer to them may leave."""
 
+    def keep_clock(self, now: int) -> None:
+        """Let a clock that was moved by hand go on at `now` after a restart; raises `JsmError` when it can't."""
+
     def next_sync_in(self) -> float | None:
         """Real seconds until it wants to be called although nothing happens; None: never."""
 
@@ -149,6 +152,12 @@ class Server:
             self._settle(instant)
             if self._flushes_soon:
                 self._flush_now()
+        if self._journal is not None:
+            try:
+                self._journal.keep_clock(clock.now())
+                self._journal.before_replies()
+            except JsmError as error:
+                self._say(0, f"{error}; after a restart the clock may stand where it stood before")
         return clock.now()
 
     def drain(self) -> None:
