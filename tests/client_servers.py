@@ -22,6 +22,10 @@ SERVERS: Final = [
 ]
 
 
+REAL_SECONDS_MAX: Final = 20.0
+"""How long a client of a test waits for a reply: with a manual clock, one that doesn't come would never be late."""
+
+
 @contextmanager
 def server_named(name: str, folder: Path, *options: str, unix_path: Path | None = None) -> Iterator[ServerUnderTest]:
     """One of the two servers; the trace of ours is verified when it has stopped."""
@@ -39,14 +43,19 @@ def server_named(name: str, folder: Path, *options: str, unix_path: Path | None 
     assert result.live == 0, "a test left a job behind"
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    """Return once something holds that a server does in its own time. Raises `AssertionError` if it takes long."""
+    until = time.monotonic() + REAL_SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < until, "it does not come to that"
+        time.sleep(0.002)
+
+
 @contextmanager
 def while_waiting(server: ServerUnderTest, wait: Callable[[], Any], *, waiting: int = 1) -> Iterator["Future[Any]"]:
     """Run what waits at the server in a thread, and go on once so many clients wait there."""
     with ThreadPoolExecutor(1) as pool, greenstalk.Client(server.address) as watcher:
         answer = pool.submit(wait)
-        until = time.monotonic() + 10
-        while watcher.stats()["current-waiting"] < waiting:
-            assert not answer.done(), answer
-            assert time.monotonic() < until, "nobody waits"
-            time.sleep(0.002)
+        eventually(lambda: answer.done() or watcher.stats()["current-waiting"] >= waiting)
+        assert not answer.done(), answer
         yield answer

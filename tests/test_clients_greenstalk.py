@@ -10,7 +10,7 @@ from typing import Any
 import greenstalk
 import pytest
 
-from tests.client_servers import SERVERS, server_named, while_waiting
+from tests.client_servers import REAL_SECONDS_MAX, SERVERS, eventually, server_named, while_waiting
 from tests.servers import ServerUnderTest
 
 Connect = Callable[..., "greenstalk.Client[Any]"]
@@ -34,6 +34,7 @@ def connect(server: ServerUnderTest, tube: str) -> Iterator[Connect]:
 
     def connected(**options: Any) -> "greenstalk.Client[Any]":
         client = greenstalk.Client(server.address, **{"use": tube, "watch": tube, **options})
+        client._sock.settimeout(REAL_SECONDS_MAX)
         clients.append(client)
         return client
 
@@ -404,7 +405,7 @@ def test_statistics_of_a_tube(connect: Connect, tube: str) -> None:
 
 
 def test_statistics_of_the_server(connect: Connect, server: ServerUnderTest) -> None:
-    client = connect()
+    client, watcher = connect(), connect()
     before = client.stats()
     assert set(greenstalk.Stats.__annotations__) <= set(before)
     client.delete(client.put("a"))
@@ -431,6 +432,10 @@ def test_statistics_of_the_server(connect: Connect, server: ServerUnderTest) -> 
         before["current-producers"] + 1,
         before["current-workers"] + 1,
     )
+    client.close()
+    kinds = ("connections", "producers", "workers", "jobs-reserved")
+    there = [before[f"current-{kind}"] - (kind == "connections") for kind in kinds]  # type: ignore[literal-required]
+    eventually(lambda: [watcher.stats()[f"current-{kind}"] for kind in kinds] == there)  # type: ignore[literal-required]
 
 
 # ---------------------------------------------------------------------- errors
@@ -507,8 +512,7 @@ def test_a_server_that_drains_refuses_puts_only(name: str, tmp_path: Path) -> No
         with pytest.raises(greenstalk.JobTooBigError):
             client.put("01234567890")
         running.drain()
-        while client.stats()["draining"] != "true":
-            pass
+        eventually(lambda: client.stats()["draining"] == "true")
         with pytest.raises(greenstalk.DrainingError):
             client.put("a")
         client.delete(client.reserve(timeout=0))

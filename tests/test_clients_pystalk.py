@@ -9,7 +9,7 @@ from typing import Any
 import pystalk  # type: ignore[import-untyped]
 import pytest
 
-from tests.client_servers import SERVERS, server_named, while_waiting
+from tests.client_servers import REAL_SECONDS_MAX, SERVERS, eventually, server_named, while_waiting
 from tests.servers import HOST, ServerUnderTest, free_port
 
 Connect = Callable[..., pystalk.BeanstalkClient]
@@ -32,7 +32,7 @@ def connect(server: ServerUnderTest, tube: str) -> Iterator[Connect]:
     clients: list[pystalk.BeanstalkClient] = []
 
     def connected(**options: Any) -> pystalk.BeanstalkClient:
-        client = pystalk.BeanstalkClient(*server.address, **options)
+        client = pystalk.BeanstalkClient(*server.address, **{"socket_timeout": REAL_SECONDS_MAX, **options})
         client.use(tube)
         client.watch(tube)
         clients.append(client)
@@ -146,7 +146,7 @@ def test_release_bury_and_kick(connect: Connect) -> None:
 
 def test_reserve_waits_for_a_put(connect: Connect, server: ServerUnderTest) -> None:
     worker, producer = connect(), connect()
-    with while_waiting(server, lambda: worker.reserve_job(60)) as answer:
+    with while_waiting(server, lambda: worker.reserve_job(15)) as answer:
         _, job_id = producer.put_job("late")
         assert answer.result(5).job_id == job_id
 
@@ -158,7 +158,7 @@ def test_delay_timeout_ttr_and_pause_take_their_time(connect: Connect, server: S
     client, other = connect(), connect()
     _, job_id = client.put_job("a", delay=1, ttr=1)
     assert refusal(lambda: client.reserve_job(0)) == "TIMED_OUT"
-    with while_waiting(server, lambda: client.reserve_job(50)) as answer:
+    with while_waiting(server, lambda: client.reserve_job(15)) as answer:
         server.advance(1)  # the delay
         job = answer.result(5)
     assert refusal(lambda: client.reserve_job(1)) == "DEADLINE_SOON"
@@ -167,7 +167,7 @@ def test_delay_timeout_ttr_and_pause_take_their_time(connect: Connect, server: S
     assert refusal(lambda: client.release_job(job)) == "NOT_FOUND"
     assert client.stats_job(job_id)["timeouts"] == 1
     assert client.pause_tube(tube, 1) == b"PAUSED"
-    with while_waiting(server, lambda: other.reserve_job(50)) as answer:
+    with while_waiting(server, lambda: other.reserve_job(15)) as answer:
         server.advance(1)  # the pause
         assert answer.result(5).job_id == job_id
     other.release_job(job_id)
@@ -235,8 +235,7 @@ def test_a_server_that_drains_refuses_puts(name: str, tmp_path: Path) -> None:
         client = pystalk.BeanstalkClient(*running.address)
         client.put_job("a")
         running.drain()
-        while client.stats()["draining"] is not True:
-            pass
+        eventually(lambda: client.stats()["draining"] is True)
         assert refusal(lambda: client.put_job("b")) == "DRAINING"
         client.delete_job(client.reserve_job(0))
         client.close()
