@@ -66,7 +66,11 @@ def sweep(
     seed: Annotated[int | None, typer.Option(help="The seed of all chance; the same as --set run.seed=N.")] = None,
     processes: Annotated[int, typer.Option(min=0, help="On this machine; 0 is one a core.")] = 0,
     cluster: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Work on a running Dask cluster instead.")
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT",
+            help="Work on a running Dask cluster instead; logs must be at the same paths there.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of results instead of out/NAME-sweep.")] = None,
     measure: Annotated[

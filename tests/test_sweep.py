@@ -11,7 +11,7 @@ from jsm.engines import open_engine
 from sim.axes import Axis
 from sim.input_errors import InputError
 from sim.replications import estimates, replications
-from sim.scenario import load_scenario
+from sim.scenario import bundled_scenarios, load_scenario
 from sim.sweep import Sweep, cells_of, run_sweep
 from sim.sweep_folder import SweepFolder, table_of
 
@@ -125,6 +125,13 @@ def test_a_damaged_cell_is_made_again(tmp_path: Path) -> None:
 def test_scenarios_that_share_their_chance_differ_by_less(whole: Path) -> None:
     arrivals = [cell["measures"]["counts.puts"] for cell in swept(whole, Counting())["cells"]]
     assert arrivals[0] == arrivals[2] != arrivals[1]
+
+
+def test_files_are_named_from_the_root_for_processes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(bundled_scenarios()["mm1"].read_text("utf-8"), encoding="utf-8")
+    (cell,) = cells_of(Sweep("mine.toml", SHORT, (Axis("run.seed", ("1",)),), 3))
+    assert cell.scenario.directory == tmp_path.resolve()
 
 
 def test_the_table_has_the_types_of_the_keys(whole: Path) -> None:
