@@ -192,7 +192,7 @@ def test_more_connections_than_descriptors() -> None:
             server.connect()
         served = 0
         for peer in server.peers[1:]:
-            peer.socket.settimeout(0.3)
+            peer.socket.settimeout(1)
             try:
                 served += peer.ask("use b") == "USING b"
             except TimeoutError:
