@@ -69,7 +69,7 @@ def sweep(
         str | None,
         typer.Option(
             metavar="tcp://HOST:PORT",
-            help="Work on a running Dask cluster instead; logs must be at the same paths there.",
+            help="On a Dask cluster, which must have the logs, too.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of results instead of out/NAME-sweep.")] = None,
@@ -87,21 +87,9 @@ def sweep(
     settle the value beside its answer. 130: interrupted.
     """
     overrides = tuple(settings or ()) + (() if seed is None else (f"run.seed={seed}",))
-    wish = _Wish(
-        scenario,
-        overrides,
-        tuple(over or ()),
-        find,
-        such_that,
-        replications,
-        processes,
-        cluster,
-        out,
-        check,
-        tuple(measure or _SHOWN),
-        as_json,
-        quiet,
-    )
+    varied, shown = tuple(over or ()), tuple(measure or _SHOWN)
+    work = (replications, processes, cluster)
+    wish = _Wish(scenario, overrides, varied, find, such_that, *work, out, check, shown, as_json, quiet)
     from jsm.engines import EngineError
 
     try:

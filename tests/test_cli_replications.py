@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from jsm.__main__ import main
+from sim.histogram import Histogram
 from sim.input_errors import ScenarioError
-from sim.replicated import Wanted, wanted_of
-from sim.replications import MEASURES, PRECISE
+from sim.replicated import Replicated, Wanted, wanted_of
+from sim.replications import MEASURES, PRECISE, Replicate
+from sim.run_result import RunInfo
 
 SHORT = ("mm1", "--set", "run.duration_seconds=100.0", "--set", "run.warmup_seconds=10.0", "--no-plots")
 
@@ -83,6 +85,13 @@ def test_replications_until_the_intervals_are_narrow(capsys: Shown) -> None:
 )
 def test_what_the_options_say(replications: int | None, half_width: str | None, wanted: Wanted | None) -> None:
     assert wanted_of(replications, half_width, 1) == wanted
+
+
+def test_what_a_run_has_to_say_stays() -> None:
+    run = Replicate(0, 1, dict.fromkeys(MEASURES, 1.0), {"wait": Histogram(), "total": Histogram()}, ())
+    info = Replicated((run, run), Wanted(2), None).info(RunInfo("s", "d", 1, notes=("a note",), more={"key": 1}))
+    assert (info.notes[0], len(info.notes)) == ("a note", 2)
+    assert list(info.more or {}) == ["key", "replications"]
 
 
 @pytest.mark.parametrize("text", ["", "two", "0%", "100%", "-1%", "nan", "5"])
