@@ -158,7 +158,7 @@ def test_without_room_puts_are_refused_and_jobs_are_served(tmp_path: Path, room:
             expect_killed(server)
         if room is small_disk:
             take_what_is_left(folder)
-        with server_process(command=command) as server, Keeper(server, client.ledger) as client:
+        with server_process("-s", "4096", command=command) as server, Keeper(server, client.ledger) as client:
             client.compare()
             client.serve_some()
             assert client.ask("put", 5, 0, 1000, body=b"x" * BODY_BYTES) == b"OUT_OF_MEMORY" or room is small_files
@@ -167,11 +167,9 @@ def test_without_room_puts_are_refused_and_jobs_are_served(tmp_path: Path, room:
             expect_killed(server)
         with server_process(command=command) as server, Keeper(server, client.ledger) as client:
             client.compare()
-            client.fill(refusals=1)  # the first that is refused makes room
-            assert client.fill(refusals=1) > 10
+            assert client.fill(refusals=1) + client.fill(refusals=1) > 10  # the first that is refused makes room
             client.delete_all_but(0)
-            client.fill(refusals=1)
-            assert client.fill(refusals=1) > 10
+            assert client.fill(refusals=1) + client.fill(refusals=1) > 10
             assert server.stop() == (0, "")
         with server_process(command=command) as server, Keeper(server, client.ledger) as client:
             client.compare()
