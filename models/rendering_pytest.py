@@ -165,6 +165,7 @@ class _Test:
     def _last(self, made: Made) -> list[str]:
         """The last call and the assertion."""
         expected = self._expected
+        counted = dict(self._spec.commands)  # before anybody looks at anything, which counts
         if not _answers_alike(made.call, made.outcome, expected.outcome):
             return _asserted(made.call, made.outcome, expected.outcome)
         found = self._difference()
@@ -174,6 +175,11 @@ class _Test:
         if [tuple(record) for record in made.records] != records:
             self._records = True
             return [*_statement(made, "records.clear()"), "", *_assert("records", [_texts(each) for each in records])]
+        commands = self._machine().snapshot().header().commands
+        for name in counted:
+            if commands.get(name) != counted[name] and made.call.op != RELOAD:
+                count = f'machine.snapshot().header().commands["{name}"]'
+                return [*_statement(made), "", *_assert(count, counted[name])]
         if made.call.op == RELOAD:  # nothing that can be asked for shows it: counters of commands do not count looks
             return ["header = machine.snapshot().header()", "machine = restored(machine)", "", _SAME_HEADER]
         return _asserted(made.call, made.outcome, expected.outcome)
