@@ -361,6 +361,11 @@ def probability_sampler(rng: np.random.Generator) -> Iterator[float]:
     return chain.from_iterable(_probability_chunks(rng))
 
 
+def unit_exponential_sampler(rng: np.random.Generator) -> Iterator[float]:
+    """An endless iterator of exponential floats of mean 1."""
+    return chain.from_iterable(rng.standard_exponential(count).tolist() for count in _chunk_sizes())
+
+
 def _unit_chunks(distribution: Distribution, rng: np.random.Generator, units_per_second: int) -> Iterator[list[int]]:
     for count in _chunk_sizes():
         yield to_units(distribution.draw(rng, count), units_per_second).tolist()

@@ -6,18 +6,18 @@ from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from simpy.events import URGENT, Event, Timeout
 
 from jsm.job import ClientID, JobID, TubeName
-from sim.distributions import Exponential, to_units, units_sampler
+from sim.arrivals import put_gaps
+from sim.distributions import units_sampler
 from sim.environment import Alarm
-from sim.scenario_models import AtStartArrivals, ConstantArrivals, PoissonArrivals, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from sim.contexts import PutContext
+    from sim.scenario_models import Producer
     from sim.streams import Streams
     from sim.traces import TraceJobs
 
@@ -30,7 +30,7 @@ class JobSource:
         self._context = context
         self._trace = trace
         self._units_per_second = context.driver.machine.units_per_second
-        self._gaps = self._gaps_from(streams)
+        self._gaps = put_gaps(producer, streams, self._units_per_second)
         self._work: Iterator[int] | None = None
         if producer.work is not None and context.keeps_work:
             rng = streams.stream(f"producers/{producer.name}/work")
@@ -122,16 +122,3 @@ class JobSource:
             context.book.ttr[job_id] = self._producer.ttr_seconds * self._units_per_second
         if context.class_of is not None:
             context.class_of[job_id] = class_index
-
-    def _gaps_from(self, streams: Streams) -> Iterator[int]:
-        """The units from each put to the next, the first from the start on."""
-        arrivals = self._producer.arrivals
-        if isinstance(arrivals, PoissonArrivals):
-            rng = streams.stream(f"producers/{self._producer.name}/arrivals")
-            gaps = Exponential(kind="exponential", mean_seconds=1 / arrivals.rate_per_second)
-            return units_sampler(gaps, rng, self._units_per_second)
-        if isinstance(arrivals, ConstantArrivals):
-            return repeat(int(to_units(np.array([arrivals.interval_seconds]), self._units_per_second)[0]))
-        if isinstance(arrivals, AtStartArrivals):
-            return repeat(0, arrivals.jobs)
-        return iter(())

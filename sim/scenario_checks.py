@@ -8,19 +8,25 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from sim.arrival_models import (
+    AtStartArrivals,
+    ConstantArrivals,
+    MarkovModulatedArrivals,
+    OnOffArrivals,
+    PoissonArrivals,
+    ProfileArrivals,
+    TraceArrivals,
+)
 from sim.distributions import Constant
 from sim.input_errors import ScenarioError
 from sim.logs import TIME_UNITS_MAX, log_path, opened_log
 from sim.scenario_models import (
     BuryPolicy,
-    ConstantArrivals,
     FieldMapping,
     JobService,
-    PoissonArrivals,
     Pool,
     Producer,
     Scenario,
-    TraceArrivals,
 )
 from sim.swf import SWF_FIELDS
 
@@ -132,10 +138,10 @@ def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Probl
         )
     arrivals = producer.arrivals
     units = scenario.run.units_per_second
-    if isinstance(arrivals, PoissonArrivals) and arrivals.rate_per_second > units:
-        yield _too_fine(f"{place}.arrivals.rate_per_second", arrivals.rate_per_second, f"at most {units}")
-    if isinstance(arrivals, ConstantArrivals) and arrivals.interval_seconds * units < 1:
-        yield _too_fine(f"{place}.arrivals.interval_seconds", arrivals.interval_seconds, f"at least {1 / units:g}")
+    yield from _rate_problems(producer, units)
+    if producer.batch is not None and isinstance(arrivals, TraceArrivals | AtStartArrivals):
+        problem = f'is given, but arrivals of kind "{arrivals.kind}" have their own number of jobs at each instant'
+        yield f"{place}.batch", None, problem, "leave batch out"
     if not isinstance(arrivals, TraceArrivals):
         return
     if producer.work is not None and (arrivals.columns is None or arrivals.columns.work is not None):
@@ -147,6 +153,36 @@ def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Probl
                 remedy = f"did you mean {near[0]}? " if near else ""
                 remedy += f"the fields are {', '.join(SWF_FIELDS)}"
                 yield f"{place}.{key}.from", f'"{mapping.from_}"', "an swf log has no such field", remedy
+
+
+def _rate_problems(producer: Producer, units: int) -> Iterator[Problem]:
+    """Arrivals that would come faster than time units go by."""
+    place = f"producers.{producer.name}.arrivals"
+    rates: dict[str, float] = {}
+    match producer.arrivals:
+        case ConstantArrivals(interval_seconds=interval) if interval * units < 1:
+            yield _too_fine(f"{place}.interval_seconds", interval, f"at least {1 / units:g}")
+        case PoissonArrivals(rate_per_second=rate):
+            rates = {"rate_per_second": rate}
+        case OnOffArrivals() as arrivals:
+            rates = {"rate_per_second": arrivals.rate_per_second}
+            for key in ("mean_on_seconds", "mean_off_seconds"):
+                if getattr(arrivals, key) * units < 1:
+                    yield _too_fine(f"{place}.{key}", getattr(arrivals, key), f"at least {1 / units:g}")
+        case ProfileArrivals() as arrivals:
+            rates = {"rate_per_second": arrivals.rate_per_second * arrivals.peak()}
+        case MarkovModulatedArrivals(states=states):
+            rates = {f"states[{number}].rate_per_second": state.rate_per_second for number, state in enumerate(states)}
+            for number, state in enumerate(states):
+                if state.mean_seconds * units < 1:
+                    yield _too_fine(
+                        f"{place}.states[{number}].mean_seconds", state.mean_seconds, f"at least {1 / units:g}"
+                    )
+        case _:
+            pass
+    for key, rate in rates.items():
+        if rate > units:
+            yield _too_fine(f"{place}.{key}", rate, f"at most {units}")
 
 
 def _too_fine(field: str, value: float, bound: str) -> Problem:

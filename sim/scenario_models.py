@@ -23,6 +23,7 @@ from pydantic import (
 
 from jsm.errors import BadValueError
 from jsm.limits import DEFAULT_TUBE, MAX_JOB_SIZE, PRIORITY_MAX, SECONDS_MAX, TTR_SECONDS_MIN, check_tube_name
+from sim.arrival_models import Arrivals, AtStartArrivals, BatchSize, TraceArrivals
 from sim.distributions import (
     BoundedPareto,
     Constant,
@@ -90,86 +91,6 @@ class MachineSettings(Settings):
 
 
 # --- producers ---------------------------------------------------------------------------------------------
-
-
-class PoissonArrivals(Settings):
-    """Independent arrivals at a constant rate: exponential gaps."""
-
-    kind: Literal["poisson"] = Field(description="the kind of arrivals")
-    rate_per_second: PositiveFloat = Field(description="the mean number of puts a second, above 0")
-
-
-class ConstantArrivals(Settings):
-    """One put every interval, the first after one interval."""
-
-    kind: Literal["constant"] = Field(description="the kind of arrivals")
-    interval_seconds: PositiveFloat = Field(description="the seconds from one put to the next, above 0")
-
-
-class AtStartArrivals(Settings):
-    """All at the start: a backlog."""
-
-    kind: Literal["at-start"] = Field(description="the kind of arrivals")
-    jobs: int = Field(ge=1, description="the number of jobs that are put at second 0, at least 1")
-
-
-class CsvColumns(Settings):
-    """Which column of a CSV log is what; every other column can be named by a mapping's `from`."""
-
-    submit: str = Field(
-        description="the column with the instant of the put, in seconds or as an ISO 8601 date and time"
-    )
-    work: str | None = Field(
-        default=None,
-        description="the column with the seconds of work; without it the producer's work or the pool's service",
-    )
-
-
-class TraceArrivals(Settings):
-    """The jobs of a log: submit time = put, run time = work."""
-
-    kind: Literal["trace"] = Field(description="the kind of arrivals")
-    format: Literal["swf", "csv"] = Field(
-        description="the format of the log: 'swf', the Standard Workload Format, or 'csv', with a line of column names"
-    )
-    file: str = Field(
-        min_length=1,
-        description="the log, plain or gzipped, relative to the scenario file; 'bundled:NAME' is one that is installed "
-        "with the simulator",
-    )
-    columns: CsvColumns | None = Field(
-        default=None, description='the columns of a csv log, such as {submit = "time", work = "seconds"}; csv only'
-    )
-    delimiter: str = Field(
-        default=",",
-        min_length=1,
-        max_length=1,
-        description="the character between the columns of a csv log; default ','",
-    )
-    origin: Literal["first-job", "log"] = Field(
-        default="first-job",
-        description="what second 0 is: 'first-job', the earliest submit time of the log, or 'log', second 0 of the "
-        "log; default 'first-job'",
-    )
-    time_scale: PositiveFloat = Field(
-        default=1.0,
-        description="the factor by which submit times are multiplied, 0.5 = twice the load; work is left as it is; "
-        "default 1",
-    )
-    limit: int | None = Field(
-        default=None, ge=1, description="the number of jobs to use, the earliest ones; default all of them"
-    )
-
-    @model_validator(mode="after")
-    def _columns_fit_format(self) -> Self:
-        if self.format == "csv" and self.columns is None:
-            raise ValueError('format = "csv" needs to know its columns; add columns = {submit = "…", work = "…"}')
-        if self.format == "swf" and self.columns is not None:
-            raise ValueError('columns go with format = "csv"; the columns of "swf" are fixed, leave columns out')
-        return self
-
-
-Arrivals = Annotated[PoissonArrivals | ConstantArrivals | AtStartArrivals | TraceArrivals, Field(discriminator="kind")]
 
 
 class Bin(Settings):
@@ -262,6 +183,9 @@ class Producer(Settings):
         description="the whole seconds that a worker may hold a job, at least 1; default 60",
     )
     body_bytes: int = Field(default=0, ge=0, description="the length of each body in bytes; default 0")
+    batch: BatchSize | None = Field(
+        default=None, description="the number of jobs that come with each arrival, at the same instant; default one"
+    )
     work: Distribution | None = Field(
         default=None,
         description="the seconds of work of each job, drawn at the put; used by pools with service kind 'job'",

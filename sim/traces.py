@@ -16,11 +16,12 @@ import numpy as np
 
 from jsm.errors import BadValueError
 from jsm.limits import PRIORITY_MAX, check_tube_name
+from sim.arrival_models import TraceArrivals
 from sim.csv_log import read_csv
 from sim.input_errors import LogError, ScenarioError
 from sim.logs import LogTable, log_path
 from sim.scenario_checks import NEVER_DONE_REMEDY, always_gives_up, may_serve
-from sim.scenario_models import FieldMapping, JobService, Producer, Scenario, TraceArrivals
+from sim.scenario_models import FieldMapping, JobService, Producer, Scenario
 from sim.swf import read_swf
 
 CLASS_LENGTH_MAX = 64

@@ -284,7 +284,7 @@ def _signal_after_records(monkeypatch: pytest.MonkeyPatch, send: Callable[[], No
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["nowhere"], "nowhere: there is no such scenario; give a path, or one of the bundled scenarios: drain, "),
+        (["nowhere"], "nowhere: there is no such scenario; give a path, or one of the bundled scenarios: bursts, "),
         (["--set", "nonsense"], "--set nonsense: this is not KEY=VALUE; write it like workers.count=8"),
         (["--set", "run.sed=1"], "--set run.sed=1: run.sed = 1: there is no such key; did you mean seed?"),
         (["--seed", "-1"], "--set run.seed=-1: run.seed = -1: must be at least 0; give the seed"),

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from sim.arrival_models import AtStartArrivals, PoissonArrivals, TraceArrivals
 from sim.distributions import Empirical, Exponential, Lognormal
 from sim.input_errors import InputError, LogError, ScenarioError
 from sim.scenario import (
@@ -21,14 +22,7 @@ from sim.scenario import (
     schema_text,
 )
 from sim.scenario_checks import may_serve, scenario_notes
-from sim.scenario_models import (
-    AtStartArrivals,
-    FieldMapping,
-    PoissonArrivals,
-    ReleasePolicy,
-    Scenario,
-    TraceArrivals,
-)
+from sim.scenario_models import FieldMapping, ReleasePolicy, Scenario
 from sim.traces import read_traces, trace_notes, watch_lists
 
 DATA = Path(__file__).parent / "data"
@@ -164,7 +158,7 @@ def test_back_off_grows_by_its_factor_to_its_maximum() -> None:
 
 WORKERS = "workers.service.kind"
 
-REFUSALS = [
+REFUSALS: list[tuple[str | list[str], str]] = [
     ("run.sed=1", "run.sed = 1: there is no such key; did you mean seed? the keys here are seed, duration_seconds"),
     ("runs.seed=1", "runs = {seed = 1}: there is no such key; did you mean run?"),
     ("workers.count=-1", "workers.count = -1: must be at least 1; give the number of workers in the pool"),
@@ -215,6 +209,40 @@ REFUSALS = [
     ("workers.failure={probability=0.5}", "workers.failure.policy: is missing; give the policy"),
     ("producers.arrivals.rate_per_second=1e7", "rate_per_second = 1e+07: must be at most 1000000, so that a step"),
     ('producers.arrivals={kind="constant",interval_seconds=1e-7}', "interval_seconds = 1e-07: must be at least 1e-06"),
+    (
+        'producers.arrivals={kind="on-off",rate_per_second=1,mean_on_seconds=1e-9,mean_off_seconds=1}',
+        "producers.jobs.arrivals.mean_on_seconds = 1e-09: must be at least 1e-06",
+    ),
+    (
+        'producers.arrivals={kind="on-off",rate_per_second=2e6,mean_on_seconds=1,mean_off_seconds=1}',
+        "producers.jobs.arrivals.rate_per_second = 2e+06: must be at most 1000000",
+    ),
+    (
+        'producers.arrivals={kind="markov-modulated",states=[{rate_per_second=2e6,mean_seconds=1}]}',
+        "producers.jobs.arrivals.states[0].rate_per_second = 2e+06: must be at most 1000000",
+    ),
+    (
+        'producers.arrivals={kind="markov-modulated",states=[{rate_per_second=2,mean_seconds=1e-9}]}',
+        "producers.jobs.arrivals.states[0].mean_seconds = 1e-09: must be at least 1e-06",
+    ),
+    (
+        'producers.arrivals={kind="markov-modulated",states=[{rate_per_second=0,mean_seconds=1}]}',
+        "producers.arrivals: no state has arrivals; give one a rate_per_second above 0",
+    ),
+    (
+        'producers.arrivals={kind="profile",rate_per_second=1e6,day=[2]}',
+        "producers.jobs.arrivals.rate_per_second = 2e+06: must be at most 1000000",
+    ),
+    (
+        'producers.arrivals={kind="profile",rate_per_second=1,day=[0,0]}',
+        "producers.arrivals: every factor is 0, nothing would ever be put; raise one of day and one of week",
+    ),
+    ('producers.arrivals={kind="profile",rate_per_second=1,week=[1,1]}', "producers.arrivals.week = [1, 1]: must be a"),
+    ('producers.batch={kind="uniform",low=3,high=2}', "producers.batch: high = 2 lies below low = 3; raise it"),
+    (
+        ['producers.arrivals={kind="at-start",jobs=3}', 'producers.batch={kind="fixed",jobs=2}'],
+        'producers.jobs.batch: is given, but arrivals of kind "at-start" have their own number of jobs at each instant',
+    ),
     ("workers.touch_every_seconds=1e-9", "touch_every_seconds = 1e-09: must be at least 1e-06"),
     (
         'workers.crash={mean_seconds_between=1e-9,restart_seconds={kind="constant",seconds=0}}',
@@ -231,12 +259,13 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("override", "message"), REFUSALS)
 def test_a_wrong_key_or_value_is_one_line_that_says_where_what_and_what_to_do(
-    tmp_path: Path, override: str, message: str
+    tmp_path: Path, override: str | list[str], message: str
 ) -> None:
+    overrides = [override] if isinstance(override, str) else override
     text = MINIMAL.replace("service", 'watch = ["default"]\ncount = 1\nservice')
-    refusal = _refusal(tmp_path, text, override)
+    refusal = _refusal(tmp_path, text, *overrides)
     assert message in refusal
-    assert f"--set {override}"[:60] in refusal
+    assert f"--set {overrides[0]}"[:60] in refusal
 
 
 def test_the_same_mistake_in_the_file_names_the_file(tmp_path: Path) -> None:
