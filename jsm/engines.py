@@ -107,7 +107,9 @@ class _Processes:
         from joblib import Parallel, delayed
 
         work = delayed(function)
-        results = Parallel(n_jobs=self.workers, return_as="generator", batch_size=1)(work(*piece) for piece in pieces)
+        # No more than the workers can begin: loky's thread fails with a KeyError on work that waits when a run is closed.
+        parallel = Parallel(n_jobs=self.workers, return_as="generator", batch_size=1, pre_dispatch=self.workers)
+        results = parallel(work(*piece) for piece in pieces)
         try:
             for result in results:  # noqa: UP028 - `yield from` would pass the closing on to joblib, which warns
                 yield result

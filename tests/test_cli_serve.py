@@ -21,6 +21,12 @@ from models.verify import verify_trace
 from tests.server_processes import BEANSTALKD, ROOT, SERVE, refused, server_process
 
 
+def answers(path: Path) -> bool:
+    """Whether a server listens there: the path is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 10
     while not holds():
@@ -49,7 +55,7 @@ def test_as_a_json_document() -> None:
 def test_quietly_on_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "jsm.sock"
     with server_process("--quiet", "-l", f"unix:{path}", command=BEANSTALKD, lines=0) as server:
-        until(path.exists)
+        until(lambda: answers(path))
         server.lines = [f"listening on unix:{path}"]
         assert server.connect().ask("use a") == "USING a"
         assert refused("-l", f"unix:{path}") == (
