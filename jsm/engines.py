@@ -107,7 +107,7 @@ class _Processes:
         from joblib import Parallel, delayed
 
         work = delayed(function)
-        # No more than the workers can begin: loky's thread fails with a KeyError on work that waits when a run is closed.
+        # No more than the workers can begin: of work that waits when a run is closed, loky's thread fails (KeyError).
         parallel = Parallel(n_jobs=self.workers, return_as="generator", batch_size=1, pre_dispatch=self.workers)
         results = parallel(work(*piece) for piece in pieces)
         try:
