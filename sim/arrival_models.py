@@ -256,8 +256,17 @@ class TraceArrivals(Settings):
         description="the factor by which submit times are multiplied, 0.5 = twice the load; work is left as it is; "
         "default 1",
     )
+    keep_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="the share of the jobs to use, above 0 to 1, drawn for each by itself at its own instant; what a "
+        "share keeps, a greater one keeps too; default all of them",
+    )
     limit: int | None = Field(
-        default=None, ge=1, description="the number of jobs to use, the earliest ones; default all of them"
+        default=None,
+        ge=1,
+        description="the number of jobs to use, the earliest ones of those that keep_share keeps; default all of them",
     )
 
     @model_validator(mode="after")

@@ -65,7 +65,7 @@ class Simulation:
         make_machine: MakeMachine = Machine,
     ) -> None:
         self.scenario = scenario
-        self._traces = read_traces(scenario)
+        self._traces = read_traces(scenario, replication)
         watched_tubes = watch_lists(scenario, self._traces)
         self._unwatched = _unwatched(scenario, self._traces, watched_tubes)
         classes = _class_names(scenario, self._traces)

@@ -6,7 +6,7 @@ Everything that a scenario needs from files is read here, before a run starts an
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +22,7 @@ from sim.input_errors import LogError, ScenarioError
 from sim.logs import LogTable, log_path
 from sim.scenario_checks import NEVER_DONE_REMEDY, always_gives_up, may_serve
 from sim.scenario_models import FieldMapping, JobService, Producer, Scenario
+from sim.streams import Streams
 from sim.swf import read_swf
 
 CLASS_LENGTH_MAX = 64
@@ -62,32 +63,41 @@ class TraceJobs:
         }
 
 
-def read_traces(scenario: Scenario) -> dict[str, TraceJobs]:
-    """The jobs of every trace producer, by the producer's name. Raises `LogError`, `ScenarioError`."""
+def read_traces(scenario: Scenario, replication: int = 0) -> dict[str, TraceJobs]:
+    """The jobs of every trace producer, by the producer's name. Raises `LogError`, `ScenarioError`.
+
+    The replication matters to a trace of which a share is drawn, from the stream `producers/NAME/thinning`.
+    """
+    streams = Streams(scenario.run.seed, replication)
     duration = scenario.run.duration_seconds
     units = scenario.run.units_per_second
     end_at = None if duration is None else round(duration * units)
     traces: dict[str, TraceJobs] = {}
     for producer in scenario.producers:
         if isinstance(producer.arrivals, TraceArrivals):
-            jobs = read_trace(producer, scenario.directory, units_per_second=units, end_at=end_at)
+            chance = streams.stream(f"producers/{producer.name}/thinning")
+            jobs = read_trace(producer, scenario.directory, units_per_second=units, end_at=end_at, thinning=chance)
             _check_ttr(scenario, producer, jobs)
             traces[producer.name] = jobs
     return traces
 
 
-def read_trace(producer: Producer, directory: Path, *, units_per_second: int, end_at: int | None) -> TraceJobs:
+def read_trace(
+    producer: Producer, directory: Path, *, units_per_second: int, end_at: int | None, thinning: np.random.Generator
+) -> TraceJobs:
     """The jobs of one trace producer, those up to `end_at` (inclusive). Raises `LogError`."""
     arrivals = producer.arrivals
     assert isinstance(arrivals, TraceArrivals)
-    log = _read_log(producer, arrivals, directory, units_per_second)
-    submit = log.submit - log.submit[0] if arrivals.origin == "first-job" else log.submit
+    whole = _read_log(producer, arrivals, directory, units_per_second)
+    log = whole if arrivals.keep_share is None else _thinned(whole, arrivals.keep_share, thinning)
+    submit = log.submit - whole.submit[0] if arrivals.origin == "first-job" else log.submit
     put_at = submit if arrivals.time_scale == 1.0 else np.rint(submit * arrivals.time_scale).astype(np.int64)
     in_time = len(put_at) if end_at is None else int(np.searchsorted(put_at, end_at, side="right"))
     limits = [limit for limit in (arrivals.limit, producer.jobs) if limit is not None]
     used = min([in_time, *limits])
     after_limit = len(put_at) - min([len(put_at), *limits])
     left_out = {
+        "not in the share that is kept": len(whole) - len(log),
         "beyond the limit": after_limit,
         "after run.duration_seconds": len(put_at) - used - after_limit,
     }
@@ -98,7 +108,7 @@ def read_trace(producer: Producer, directory: Path, *, units_per_second: int, en
         tubes=_values(producer.tube, "tube", _tube, log, used),
         priorities=_values(producer.priority, "priority", _priority, log, used),
         classes=_values(class_setting, "class", _class_name, log, used),
-        log=log,
+        log=whole,
         left_out={reason: count for reason, count in left_out.items() if count},
     )
 
@@ -215,6 +225,21 @@ def _read_log(producer: Producer, arrivals: TraceArrivals, directory: Path, unit
         fields=fields,
         units_per_second=units_per_second,
         delimiter=arrivals.delimiter,
+    )
+
+
+def _thinned(log: LogTable, share: float, rng: np.random.Generator) -> LogTable:
+    """The jobs whose number from the stream, one for each job of the log, lies below the share."""
+    kept = np.flatnonzero(rng.random(len(log)) < share)
+    if not len(kept):
+        problem = f"keeps none of the {len(log)} jobs"
+        raise LogError(log.name, "keep_share", f"{share:g}", problem, "raise it, or take another seed")
+    return replace(
+        log,
+        submit=log.submit[kept],
+        work=None if log.work is None else log.work[kept],
+        line=log.line[kept],
+        fields={name: tuple(column[row] for row in kept) for name, column in log.fields.items()},
     )
 
 

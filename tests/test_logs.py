@@ -2,6 +2,7 @@
 
 import gzip
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,43 @@ def test_watch_patterns_become_the_tubes_of_the_run_in_order() -> None:
         ScenarioError, match=r"workers.workers.watch.*no job is ever put.*; watch one of user-7, user-8"
     ):
         watch_lists(nowhere, traces)
+
+
+# --- a share of a log ---------------------------------------------------------------------------------------
+
+BUNDLED = {"format": "swf", "file": f"bundled:{NASA}"}
+
+
+def _share(share: float, replication: int = 0, **more: Any) -> TraceJobs:
+    fields: dict[str, Any] = {key: {"from": "user"} for key in ("tube", "class")}
+    scenario = _scenario({**BUNDLED, "keep_share": share, **more}, **fields)
+    return read_traces(scenario, replication)["log"]
+
+
+def _rows(jobs: TraceJobs) -> list[tuple[int, int, str, str]]:
+    assert jobs.work is not None
+    return list(zip(jobs.put_at, jobs.work, jobs.tubes, jobs.classes, strict=True))
+
+
+def test_a_share_keeps_jobs_as_they_are_and_a_greater_one_keeps_them_too() -> None:
+    whole, half, third = (Counter(_rows(_share(share))) for share in (1.0, 0.5, 1 / 3))
+    assert third < half < whole
+    count = whole.total()
+    assert count == 18_239
+    for kept, share in ((half, 0.5), (third, 1 / 3)):
+        assert abs(kept.total() - share * count) < 3.3 * (count * share * (1 - share)) ** 0.5
+
+
+def test_shares_are_drawn_anew_in_each_replication_and_counted() -> None:
+    jobs = _share(0.5)
+    assert _rows(jobs) == _rows(_share(0.5)) != _rows(_share(0.5, replication=1))
+    left_out = {"not in the share that is kept": 18_239 - len(jobs)}
+    assert jobs.left_out == left_out
+    limited = _share(0.5, limit=100, time_scale=0.25)
+    assert limited.left_out == {**left_out, "beyond the limit": len(jobs) - 100}
+    assert limited.put_at == [round(at * 0.25) for at in jobs.put_at[:100]]
+
+
+def test_a_share_that_keeps_nothing_is_an_error() -> None:
+    with pytest.raises(LogError, match=r"^small.swf: keep_share = 1e-09: keeps none of the 4 jobs; raise it, or"):
+        _jobs({**SMALL, "keep_share": 1e-9})

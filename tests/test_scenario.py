@@ -317,6 +317,8 @@ def test_a_file_with_a_mistake_is_refused(tmp_path: Path, old: str, new: str, me
         ("producers.arrivals.format=csv", 'format = "csv" needs to know its columns; add columns ='),
         ('producers.arrivals.columns={submit="a"}', 'columns go with format = "csv"'),
         ("producers.arrivals.time_scale=0", "time_scale = 0: must be above 0"),
+        ("producers.arrivals.keep_share=0", "keep_share = 0: must be above 0; give the share of the jobs to use"),
+        ("producers.arrivals.keep_share=1.5", "keep_share = 1.5: must be at most 1"),
         ('producers.tube={from="user",template="u"}', "template holds no {value}; write it where"),
         ('producers.tube={from="user",template="{value}",table={a="b"}}', "template and table exclude each other"),
         ('producers.priority={from="user",bins=[{up_to=2,to=1},{up_to=2,to=1}]}', "bins are not by growing up_to"),
