@@ -46,5 +46,11 @@ BAD_VALUES: Final = (
     Call("pause_tube", (NOW, "nowhere", 1)),
     *(Call(op, ("a", _BAD_NAME)) for op in ("use_tube", "watch_tube", "ignore_tube")),
     *(Call(op, ("", "default")) for op in ("use_tube", "watch_tube", "ignore_tube")),
+    *(Call(f"peek_{state}_job", (_GOOD_NAME,)) for state in ("ready", "delayed", "buried")),
+    Call("get_stats_tube_as_yaml", (NOW, _GOOD_NAME)),
+    Call("count_command", ("fly",)),
 )  # fmt: skip
 """On a state whose clock is `NOW` and whose jobs are numbered from 1 on; the machine has the default limits."""
+
+TTR_RAISED: Final = Call("put", (NOW,), {**_PUT, "ttr_seconds": 0})
+"""A put whose ttr is raised to a second: the one value out of bounds that is taken."""

@@ -19,8 +19,8 @@ EXIT_CODES: Final = {"holds": 0, "undetermined": 3, "violated": 1}
 """By verdict, from the best to the worst."""
 
 _SCOPE_HELP: Final = (
-    "A world, may be repeated: tiny, small, late, tubes, waits, best, line, timers, promises, medium, large, spin. "
-    "Default: small, tubes, waits, best, line, timers; for walks: large."
+    "A world, may be repeated: tiny, small, late, tubes, pauses, waits, best, line, timers, promises, medium, large, "
+    "spin. Default: small, tubes, pauses, waits, best, line, timers; for walks: large."
 )
 
 

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from jsm.image import request_of
-from jsm.limits import PRIORITY_MAX, URGENT_PRIORITY_LIMIT
+from jsm.limits import PRIORITY_MAX, TTR_SECONDS_MIN, URGENT_PRIORITY_LIMIT
 from jsm.relative_key import NOW, RelativeKeys
-from models.bad_values import BAD_VALUES
+from models.bad_values import BAD_VALUES, TTR_RAISED
 from models.calls import Call
 
 OPERATIONS: Final = (
@@ -141,6 +141,10 @@ class Scope:
             yield Call("kick_n", ("default", 0), {"now": NOW + self.step})
         if self.bad_values:
             yield from BAD_VALUES
+            yield Call("get_job", (self.jobs + 2,))  # none of that id
+            yield Call("get_stats_job_as_yaml", (NOW, self.jobs + 2))
+            if TTR_SECONDS_MIN in self.ttrs:
+                yield TTR_RAISED
 
     def text(self) -> str:
         """The bounds in words."""
@@ -177,9 +181,10 @@ _TUBES_ALONE: Final[Mapping[str, Any]] = {
     "priorities": (0,),
     "delays": (1,),
     "timeouts": (None,),
-    "pauses": (1,),
     "late": False,
-    "operations": tuple(name for name in OPERATIONS if name not in ("release", "release_with", "touch", "kick")),
+    "operations": tuple(
+        name for name in OPERATIONS if name not in ("release", "release_with", "touch", "kick", "pause_tube")
+    ),
 }
 """A world of references to tubes."""
 
@@ -197,6 +202,19 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         ),
         "late": Scope(priorities=(0,), timeouts=(None,), pauses=(1,), ahead=False, **_JOBS_ALONE),
         "tubes": Scope(**_TUBES_ALONE),
+        "pauses": Scope(
+            clients=1,
+            tubes=2,
+            priorities=(0,),
+            timeouts=(None,),
+            late=False,
+            ahead=False,
+            operations=(
+                "put", "delete", "kick_n", "append_reservation", "cancel_reservation", "tick", "pause_tube", "reload",
+            ),
+            keep_delays=False,
+            keep_strangers=False,
+        ),
         "waits": Scope(
             jobs=1, priorities=(0,), ttrs=(2,), timeouts=(None, 0, 1, 2), pauses=(0, 2), **_JOBS_ALONE
         ),
@@ -221,7 +239,6 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
                 "put", "delete", "append_reservation", "cancel_reservation", "tick", "close_client", "reload",
             ),
             keep_delays=False,
-            keep_strangers=False,
         ),
         "timers": Scope(
             clients=1,
@@ -265,7 +282,7 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 )  # fmt: skip
 """The worlds that have a name."""
 
-DEFAULT_SCOPES: Final = ("small", "tubes", "waits", "best", "line", "timers")
+DEFAULT_SCOPES: Final = ("small", "tubes", "pauses", "waits", "best", "line", "timers")
 """What `jsm check` explores when no world is named."""
 
 

@@ -24,10 +24,11 @@ SIZES = {
     "tiny": (525, 10_548),
     "small": (2_770, 64_648),
     "late": (2_616, 55_866),
-    "tubes": (1_668, 29_120),
+    "tubes": (439, 7_035),
     "waits": (1_232, 27_512),
-    "best": (736, 8_248),
-    "line": (216, 2_626),
+    "pauses": (834, 12_419),
+    "best": (736, 8_374),
+    "line": (310, 3_989),
     "timers": (638, 6_249),
     "promises": (1_122, 16_101),
 }
@@ -320,7 +321,7 @@ class ForgetsTheIdle(Machine):
 
 
 def test_what_is_wrong_before_any_call_is_reported_too() -> None:
-    result = explore(SCOPES["line"], make_machine=ForgetsTheIdle)
+    result = explore(SCOPES["timers"], make_machine=ForgetsTheIdle)
     shown = result.counterexample
     assert (result.verdict, result.states) == (VIOLATED, 1)
     assert shown is not None

@@ -11,7 +11,7 @@ import models.check_cli
 from jsm.machine import Machine
 from jsm.observed import OPERATIONS as CALLABLE
 from jsm.relative_key import NOW
-from models.bad_values import BAD_VALUES
+from models.bad_values import BAD_VALUES, TTR_RAISED
 from models.calls import Call
 from models.scope import DEFAULT_SCOPES, OPERATIONS, SCOPES, Scope
 
@@ -184,7 +184,9 @@ def test_a_deadline_is_as_far_from_its_instant_when_it_is_asked_for_later() -> N
 
 def test_bad_values_are_tried_where_they_are_asked_for() -> None:
     plain, more = _calls(Scope()), _calls(Scope(bad_values=True))
-    assert more == [*plain, *BAD_VALUES]
+    missing = [Call("get_job", (4,)), Call("get_stats_job_as_yaml", (NOW, 4))]
+    assert more == [*plain, *BAD_VALUES, *missing, TTR_RAISED]
+    assert _calls(Scope(bad_values=True, ttrs=(2,)))[-2:] == missing
 
 
 def test_time_passes_without_a_tick_only_where_ticks_are_late() -> None:
