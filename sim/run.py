@@ -292,7 +292,7 @@ def _inner(machine: AnyMachine) -> Machine:
 def _class_names(scenario: Scenario, traces: dict[str, TraceJobs]) -> list[str]:
     """The classes of all jobs, in the order of the producers, those of a log in the order of their names."""
     names: dict[str, None] = {}
-    for producer in scenario.producers:
+    for producer in scenario.job_kinds:
         if producer.class_name is not None:
             names[producer.class_name] = None
         else:

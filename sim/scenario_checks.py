@@ -129,13 +129,13 @@ def _length_problems(scenario: Scenario) -> Iterator[Problem]:
 
 def _producer_problems(scenario: Scenario, producer: Producer) -> Iterator[Problem]:
     place = f"producers.{producer.name}"
-    if producer.body_bytes > scenario.machine.max_job_size:
-        yield (
-            f"{place}.body_bytes",
-            str(producer.body_bytes),
-            f"must be at most machine.max_job_size = {scenario.machine.max_job_size}",
-            "give fewer bytes or raise the limit",
-        )
+    bodies = {f"{place}.body_bytes": producer.body_bytes}
+    for number, each in enumerate(producer.classes or ()):
+        bodies[f"{place}.classes[{number}].body_bytes"] = each.body_bytes or 0
+    for key, length in bodies.items():
+        if length > scenario.machine.max_job_size:
+            bound = f"must be at most machine.max_job_size = {scenario.machine.max_job_size}"
+            yield key, str(length), bound, "give fewer bytes or raise the limit"
     arrivals = producer.arrivals
     units = scenario.run.units_per_second
     yield from _rate_problems(producer, units)
@@ -193,9 +193,9 @@ def _too_fine(field: str, value: float, bound: str) -> Problem:
 
 def _pool_problems(scenario: Scenario, pool: Pool) -> Iterator[Problem]:
     place = f"workers.{pool.name}"
-    served = [producer for producer in scenario.producers if may_serve(pool, producer)]
+    served = [producer for producer in scenario.job_kinds if may_serve(pool, producer)]
     if not served:
-        tubes = [producer.tube for producer in scenario.producers if isinstance(producer.tube, str)]
+        tubes = [producer.tube for producer in scenario.job_kinds if isinstance(producer.tube, str)]
         shown = "[" + ", ".join(f'"{tube}"' for tube in pool.watch) + "]"
         remedy = f"watch one of {', '.join(dict.fromkeys(tubes))}"
         yield f"{place}.watch", shown, "no producer puts jobs into these tubes", remedy
@@ -230,12 +230,12 @@ def _carries_work(producer: Producer) -> bool:
 
 
 def _unwatched(scenario: Scenario) -> Iterator[str]:
-    tubes = dict.fromkeys(producer.tube for producer in scenario.producers if isinstance(producer.tube, str))
+    tubes = dict.fromkeys(producer.tube for producer in scenario.job_kinds if isinstance(producer.tube, str))
     for tube in tubes:
         if not any(
             may_serve(pool, producer)
             for pool in scenario.workers
-            for producer in scenario.producers
+            for producer in scenario.job_kinds
             if producer.tube == tube
         ):
             yield f"no worker watches the tube {tube}: its jobs stay in the machine"
@@ -243,7 +243,7 @@ def _unwatched(scenario: Scenario) -> Iterator[str]:
 
 def _ttr_notes(scenario: Scenario) -> Iterator[str]:
     for pool in scenario.workers:
-        ttrs = [producer.ttr_seconds for producer in scenario.producers if may_serve(pool, producer)]
+        ttrs = [producer.ttr_seconds for producer in scenario.job_kinds if may_serve(pool, producer)]
         ttr = min(ttrs)
         if pool.touch_every_seconds is not None and pool.touch_every_seconds >= ttr:
             yield (

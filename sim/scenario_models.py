@@ -158,6 +158,37 @@ ClassOrMapping = Annotated[
 ]
 
 
+class JobClass(Settings):
+    """One of several kinds of jobs of a producer; what it leaves out is the producer's."""
+
+    name: Name = Field(description="the name of the class, under which waits are reported, unique in the producer")
+    weight: PositiveFloat = Field(
+        description="the weight of the class among the producer's, above 0; a job is of it with weight / sum of weights"
+    )
+    tube: str | None = Field(default=None, description="the tube of its jobs; default the producer's")
+    priority: Priority | None = Field(default=None, description="the priority of its jobs; default the producer's")
+    delay_seconds: WholeSeconds | None = Field(
+        default=None, description="the whole seconds until its jobs become ready; default the producer's"
+    )
+    ttr_seconds: int | None = Field(
+        default=None,
+        ge=TTR_SECONDS_MIN,
+        le=SECONDS_MAX,
+        description="the whole seconds that a worker may hold a job of it, at least 1; default the producer's",
+    )
+    body_bytes: int | None = Field(
+        default=None, ge=0, description="the length of its bodies in bytes; default the producer's"
+    )
+    work: Distribution | None = Field(
+        default=None, description="the seconds of work of its jobs, drawn at the put; default the producer's"
+    )
+
+    @field_validator("tube")
+    @classmethod
+    def _legal_tube(cls, tube: str | None) -> str | None:
+        return tube if tube is None else _checked_tube(tube)
+
+
 class Producer(Settings):
     """A source of jobs."""
 
@@ -195,6 +226,13 @@ class Producer(Settings):
         alias="class",
         description="the class under which waits are reported; a mapping with a trace; default the producer's name",
     )
+    classes: tuple[JobClass, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=1,
+        description="the classes among which each job is drawn by weight, each with its own tube, priority, work …; "
+        "default one class",
+    )
 
     @field_validator("tube")
     @classmethod
@@ -209,6 +247,33 @@ class Producer(Settings):
                     raise ValueError(f'{key} is a mapping, which needs a log; give arrivals = {{kind = "trace", …}}')
         return self
 
+    @model_validator(mode="after")
+    def _classes_are_told_apart(self) -> Self:
+        names = [each.name for each in self.classes or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("two classes have one name; give each its own name")
+        if names and self.class_ is not None:
+            raise ValueError("class and classes exclude each other; keep one of them")
+        if names and isinstance(self.arrivals, TraceArrivals):
+            raise ValueError(
+                "classes are drawn, and the jobs of a log are as they are; leave classes out, map its fields"
+            )
+        return self
+
+    @property
+    def kinds(self) -> "tuple[Producer, ...]":
+        """One producer for each class, with what holds for the jobs of that class, or this one alone."""
+        if self.classes is None:
+            return (self,)
+        own = ("tube", "priority", "delay_seconds", "ttr_seconds", "body_bytes", "work")
+        return tuple(
+            self.model_copy(
+                update={key: getattr(each, key) for key in own if getattr(each, key) is not None}
+                | {"class_": each.name, "classes": None}
+            )
+            for each in self.classes
+        )
+
     @property
     def ends_by_itself(self) -> bool:
         """Whether the producer stops without `run.duration_seconds`."""
@@ -216,7 +281,7 @@ class Producer(Settings):
 
     @property
     def class_name(self) -> str | None:
-        """The class of all its jobs, or None when each takes it from the log."""
+        """The class of all its jobs, or None when each takes it from the log; with `classes`, see `kinds`."""
         if self.class_ is None:
             return self.name
         return None if isinstance(self.class_, FieldMapping) else self.class_
@@ -376,6 +441,11 @@ class Scenario(Settings):
     )
 
     _directory: Path = PrivateAttr(default=Path())
+
+    @property
+    def job_kinds(self) -> tuple[Producer, ...]:
+        """The producers, one for each class of theirs."""
+        return tuple(kind for producer in self.producers for kind in producer.kinds)
 
     @property
     def directory(self) -> Path:

@@ -162,7 +162,7 @@ def wall_clock_start(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> dat
 def produced_tubes(scenario: Scenario, traces: Mapping[str, TraceJobs]) -> tuple[str, ...]:
     """Every tube that a job of the run is put into, in the order of the producers and of first use."""
     tubes: dict[str, None] = {}
-    for producer in scenario.producers:
+    for producer in scenario.job_kinds:
         if isinstance(producer.tube, FieldMapping):
             tubes.update(dict.fromkeys(traces[producer.name].tubes))
         else:

@@ -1,5 +1,6 @@
 """Producers: when jobs are put, with what, and what is noted of them."""
 
+from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jsm.records import CommandRecord
-from sim.distributions import Exponential, units_sampler
+from sim.distributions import Exponential, probability_sampler, units_sampler
+from sim.run_result import Outcome
 from sim.scenario import load_scenario
 from sim.streams import Streams
 from tests.simulated import SECOND, Recorder, at_start, every, pool, recorded, scenario
@@ -122,3 +124,74 @@ def test_classes_are_told_apart_by_producer() -> None:
     producers = [at_start(2, name="a"), every(1.0, 3, name="b"), every(1.0, 4, name="c", **{"class": "a"})]
     _, _, result = recorded(scenario(producers=producers, workers=pool(0.1, 20)))
     assert {name: histogram.count for name, histogram in result.wait.items()} == {"": 9, "a": 6, "b": 3}
+
+
+CLASSES = [
+    {"name": "mail", "weight": 6},
+    {"name": "report", "weight": 3, "priority": 5, "tube": "slow", "ttr_seconds": 90, "body_bytes": 9},
+    {"name": "audit", "weight": 1, "delay_seconds": 2, "work": {"kind": "constant", "seconds": 0.5}},
+]
+
+
+def _of_classes(jobs: int, classes: list[dict[str, Any]] = CLASSES, **settings: Any) -> dict[str, Any]:
+    work = {"kind": "exponential", "mean_seconds": 0.1}
+    return every(0.1, jobs, name="web", priority=7, ttr_seconds=30, work=work, classes=classes, **settings)
+
+
+def test_each_class_has_its_share_and_what_it_says_and_the_rest_from_the_producer() -> None:
+    workers = {"service": {"kind": "job"}, "count": 5, "watch": ["default", "slow"]}
+    _, recorder, result = recorded(scenario(producers=_of_classes(3_000), workers=workers))
+    keys = ("tube", "priority", "delay_seconds", "ttr_seconds")
+    kinds = Counter(tuple(put.args[key] for key in keys) for put in _puts(recorder))
+    mail, report, audit = ("default", 7, 0, 30), ("slow", 5, 0, 90), ("default", 7, 2, 30)
+    assert set(kinds) == {mail, report, audit}
+    expected = {mail: 1_800, report: 900, audit: 300}
+    assert sum((kinds[kind] - count) ** 2 / count for kind, count in expected.items()) < 13.8  # chi-square, 0.1 %
+    assert {name: histogram.count for name, histogram in result.wait.items()} == {
+        "": 3_000,
+        "mail": kinds[mail],
+        "report": kinds[report],
+        "audit": kinds[audit],
+    }
+    work = {name: histogram.mean() for name, histogram in result.total.items()}
+    wait = {name: histogram.mean() for name, histogram in result.wait.items()}
+    done, began = work["audit"], wait["audit"]
+    assert done is not None
+    assert began is not None
+    assert done - began == 0.5 * SECOND
+
+
+def test_classes_draw_from_streams_of_their_own() -> None:
+    """The instants are those without classes; one more class leaves the work that another's jobs carry as it is."""
+    workers = {"service": {"kind": "job"}, "count": 50, "watch": ["*"]}
+
+    def works(classes: list[dict[str, Any]], tube: str = "m") -> list[int]:
+        recorder = _run(producers=_of_classes(400, classes), workers=workers)
+        spans: dict[int, list[int]] = {}
+        for record in recorder.transitions:
+            if record.tube == tube:
+                spans.setdefault(record.job, []).append(record.at)
+        return [ended - put for put, *_, ended in spans.values()]
+
+    mail = {"name": "mail", "weight": 1, "tube": "m"}
+    both = [mail, {"name": "other", "weight": 1, "tube": "o"}]
+    alone, beside = works([mail]), works(both)
+    assert len(alone) == 400
+    assert 150 < len(beside) < 250
+    assert beside == alone[: len(beside)]
+    assert works(both, "o")[:10] != alone[:10]
+    drawn = probability_sampler(Streams(1).stream("producers/web/class"))
+    tubes = [put.args["tube"] for put in _puts(_run(producers=_of_classes(400, both), workers=workers))]
+    assert tubes == ["m" if chance < 0.5 else "o" for chance in islice(drawn, 400)]
+    plain = every(0.1, 400, name="web")
+    instants = [put.at for put in _puts(_run(producers=plain, workers=pool(0.1)))]
+    assert [put.at for put in _puts(_run(producers=_of_classes(400), workers=workers))] == instants
+
+
+def test_a_worker_gives_up_at_the_ttr_of_the_jobs_class() -> None:
+    classes = [{"name": "a", "weight": 1, "ttr_seconds": 2}]
+    producer = at_start(1, ttr_seconds=9, classes=classes)
+    workers = pool(5.0, gives_up_at_ttr=True, max_attempts=1)
+    _, recorder, result = recorded(scenario(producers=producer, workers=workers))
+    assert recorder.at("ttr-expired") == [2]
+    assert [worker.outcomes[Outcome.GAVE_UP] for worker in result.workers] == [1]

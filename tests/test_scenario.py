@@ -243,6 +243,23 @@ REFUSALS: list[tuple[str | list[str], str]] = [
         ['producers.arrivals={kind="at-start",jobs=3}', 'producers.batch={kind="fixed",jobs=2}'],
         'producers.jobs.batch: is given, but arrivals of kind "at-start" have their own number of jobs at each instant',
     ),
+    ('producers.classes=[{name="a",weight=0}]', "producers.classes[0].weight = 0: must be above 0; give the weight of"),
+    ('producers.classes=[{name="a",weight=1,prio=2}]', "producers.classes[0].prio = 2: there is no such key; did you"),
+    ('producers.classes=[{name="a",weight=1},{name="a",weight=2}]', "producers: two classes have one name; give each"),
+    (
+        ["producers.class=x", 'producers.classes=[{name="a",weight=1}]'],
+        "producers: class and classes exclude each other; keep one of them",
+    ),
+    (
+        'producers.classes=[{name="a",weight=1},{name="b",weight=1,body_bytes=70000}]',
+        "producers.jobs.classes[1].body_bytes = 70000: must be at most machine.max_job_size = 65535; give fewer",
+    ),
+    ('producers.classes=[{name="a",weight=1,tube="-"}]', "classes[0].tube = \"-\": '-' is no tube name; use 1 to 200"),
+    ('producers.classes=[{name="a",weight=1,tube="x"}]', "no producer puts jobs into these tubes; watch one of x"),
+    (
+        ['producers.classes=[{name="a",weight=1}]', 'workers.service={kind="job"}'],
+        "the jobs of producer jobs carry no work; give producers.jobs.work",
+    ),
     ("workers.touch_every_seconds=1e-9", "touch_every_seconds = 1e-09: must be at least 1e-06"),
     (
         'workers.crash={mean_seconds_between=1e-9,restart_seconds={kind="constant",seconds=0}}',
@@ -317,6 +334,10 @@ def test_a_file_with_a_mistake_is_refused(tmp_path: Path, old: str, new: str, me
         ("producers.arrivals.format=csv", 'format = "csv" needs to know its columns; add columns ='),
         ('producers.arrivals.columns={submit="a"}', 'columns go with format = "csv"'),
         ("producers.arrivals.time_scale=0", "time_scale = 0: must be above 0"),
+        (
+            'producers.classes=[{name="a",weight=1}]',
+            "the jobs of a log are as they are; leave classes out, map its fields",
+        ),
         ("producers.arrivals.keep_share=0", "keep_share = 0: must be above 0; give the share of the jobs to use"),
         ("producers.arrivals.keep_share=1.5", "keep_share = 1.5: must be at most 1"),
         ('producers.tube={from="user",template="u"}', "template holds no {value}; write it where"),
