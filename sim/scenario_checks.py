@@ -26,6 +26,7 @@ from sim.scenario_models import (
     JobService,
     Pool,
     Producer,
+    ReleasePolicy,
     Scenario,
 )
 from sim.swf import SWF_FIELDS
@@ -206,7 +207,12 @@ def _pool_problems(scenario: Scenario, pool: Pool) -> Iterator[Problem]:
                 problem = f"the jobs of producer {producer.name} carry no work"
                 yield f"{place}.service.kind", '"job"', problem, remedy
     failure = pool.failure
-    never_done = failure is not None and failure.probability == 1 and not isinstance(failure.policy, BuryPolicy)
+    never_done = (
+        failure is not None
+        and failure.probability == 1
+        and not isinstance(failure.policy, BuryPolicy)
+        and not (isinstance(failure.policy, ReleasePolicy) and failure.policy.bury_after_failures is not None)
+    )
     if never_done and pool.max_attempts is None and scenario.run.stop == "drained":
         remedy = 'lower it, give max_attempts, or stop = "duration"'
         yield f"{place}.failure.probability", "1", "no job would ever be done, and the run never end", remedy

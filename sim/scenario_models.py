@@ -318,18 +318,34 @@ class ReleasePolicy(Settings):
     backoff_max_seconds: WholeSeconds = Field(
         default=SECONDS_MAX, description="the greatest delay, whole seconds; default 4294967295"
     )
+    jitter: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="the share of the delay that is drawn: 1 = all of it, evenly from 0 on, 0.5 = the upper half; a "
+        "herd of failures comes back spread; default none",
+    )
+    bury_after_failures: int | None = Field(
+        default=None,
+        ge=1,
+        description="the number of failures of a job at which it is buried instead, counted over all workers (with "
+        "max_attempts, attempts that ended in any other way count too); default no limit",
+    )
     priority: Priority | None = Field(default=None, description="the priority from then on; default the job's own")
 
-    def delay_seconds(self, failures: int) -> int:
+    def delay_seconds(self, failures: int, chance: float = 1.0) -> int:
         """The delay after the job's failure number `failures` (1, 2 …), rounded to whole seconds.
 
-        `min(backoff_max_seconds, backoff_seconds * backoff_factor ** (failures - 1))`.
+        `min(backoff_max_seconds, backoff_seconds * backoff_factor ** (failures - 1))`, times
+        `1 - jitter * (1 - chance)` for a chance drawn from [0, 1).
         """
         delay = float(self.backoff_seconds)
         for _ in range(failures - 1):
             delay *= self.backoff_factor
             if delay >= self.backoff_max_seconds or self.backoff_factor == 1.0 or delay == 0.0:
                 break
+        if self.jitter is not None:
+            return round(min(delay, self.backoff_max_seconds) * (1 - self.jitter * (1 - chance)))
         return min(round(delay), self.backoff_max_seconds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from jsm.errors import JsmError
@@ -22,7 +23,7 @@ _DONE = Outcome.DONE  # a plain name: see `jsm.states.READY`
 class Ending:
     """Ends a worker's jobs: deletes them, or does what the pool's policy says when the work failed."""
 
-    __slots__ = ("_chance", "_client_id", "_context", "_delete", "_failure_probability", "_pool")
+    __slots__ = ("_chance", "_client_id", "_context", "_delete", "_failure_probability", "_jitter", "_pool")
 
     def __init__(self, pool: Pool, client_id: ClientID, context: WorkContext, streams: Streams) -> None:
         self._pool = pool
@@ -32,6 +33,9 @@ class Ending:
         if pool.failure is not None:
             self._chance = probability_sampler(streams.stream(f"workers/{client_id}/failure"))
             self._failure_probability = pool.failure.probability
+        self._jitter: Iterator[float] = repeat(1.0)
+        if pool.failure is not None and isinstance(pool.failure.policy, ReleasePolicy) and pool.failure.policy.jitter:
+            self._jitter = probability_sampler(streams.stream(f"workers/{client_id}/jitter"))
         self._delete = context.driver.machine.delete
 
     def finish(self, job_id: JobID, now: int) -> Outcome:
@@ -58,13 +62,15 @@ class Ending:
             if self._pool.max_attempts is not None and view.reserves >= self._pool.max_attempts:
                 return self.bury(job_id, None)
             match failure.policy:
+                case ReleasePolicy(bury_after_failures=limit) if limit is not None and failures >= limit:
+                    return self.bury(job_id, None)
                 case ReleasePolicy() as policy:
                     driver.machine.release_with(
                         driver.env.now,
                         job_id,
                         self._client_id,
                         priority=view.priority if policy.priority is None else policy.priority,
-                        delay_seconds=policy.delay_seconds(failures),
+                        delay_seconds=policy.delay_seconds(failures, next(self._jitter)),
                     )
                     driver.settle()
                 case BuryPolicy() as policy:

@@ -206,6 +206,14 @@ REFUSALS: list[tuple[str | list[str], str]] = [
     ('workers.service={kind="bounded-pareto",shape=1,low_seconds=3,high_seconds=2}', "high_seconds = 2.0 is not above"),
     ('workers.failure={probability=1.5, policy={kind="bury"}}', "failure.probability = 1.5: must be at most 1"),
     ('workers.failure={probability=1, policy={kind="ttr"}}', "no job would ever be done, and the run never end; lower"),
+    (
+        'workers.failure={probability=0.5, policy={kind="release",jitter=1.5}}',
+        "failure.policy.jitter = 1.5: must be at most 1; give the share of the delay that is drawn",
+    ),
+    (
+        'workers.failure={probability=0.5, policy={kind="release",bury_after_failures=0}}',
+        "bury_after_failures = 0: must be at least 1; give the number of failures of a job at which it is buried",
+    ),
     ("workers.failure={probability=0.5}", "workers.failure.policy: is missing; give the policy"),
     ("producers.arrivals.rate_per_second=1e7", "rate_per_second = 1e+07: must be at most 1000000, so that a step"),
     ('producers.arrivals={kind="constant",interval_seconds=1e-7}', "interval_seconds = 1e-07: must be at least 1e-06"),
@@ -369,6 +377,12 @@ def test_constant_work_that_every_worker_gives_up_at_the_ttr_is_refused(tmp_path
     refusal = _refusal(tmp_path, TWO, "workers.slow.gives_up_at_ttr=true")
     assert "workers.slow.service.seconds = 6: no job of producer log would ever be done, its ttr is" in refusal
     assert _load(tmp_path, TWO, "workers.slow.gives_up_at_ttr=true", "workers.slow.max_attempts=4")
+
+
+def test_failures_that_end_in_a_burial_may_be_certain(tmp_path: Path) -> None:
+    failure = 'workers.failure={probability=1, policy={kind="release"%s}}'
+    assert "no job would ever be done" in _refusal(tmp_path, MINIMAL, failure % "")
+    assert _load(tmp_path, MINIMAL, failure % ",bury_after_failures=4").workers[0].failure is not None
 
 
 def test_unreadable_scenarios_are_refused(tmp_path: Path) -> None:
