@@ -79,11 +79,12 @@ class TraceWriter:
         self._write(encode_command(record) + "\n")
 
 
-def encode_header(units_per_second: int) -> str:
-    """The first line of a trace, without a line feed."""
+def encode_header(units_per_second: int, **more: object) -> str:
+    """The first line of a trace, without a line feed; `more` are further fields of it, such as `max_job_size`."""
     if type(units_per_second) is not int or units_per_second < 1:
         raise BadValueError("units_per_second", units_per_second, "an integer of at least 1")
-    return f'{{"format":"{TRACE_FORMAT}","version":{RECORD_VERSION},"units_per_second":{units_per_second}}}'
+    fields = {"format": TRACE_FORMAT, "version": RECORD_VERSION, "units_per_second": units_per_second, **more}
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def encode_record(record: Record) -> str:

@@ -35,10 +35,8 @@ class TraceRecorder:
 
     def lines(self) -> list[str]:
         """The trace so far, header first, without line feeds."""
-        header = encode_header(self.units_per_second)
-        if self.max_job_size != MAX_JOB_SIZE:
-            header = f'{header[:-1]},"max_job_size":{self.max_job_size}}}'
-        return [header, *self._lines]
+        more = {} if self.max_job_size == MAX_JOB_SIZE else {"max_job_size": self.max_job_size}
+        return [encode_header(self.units_per_second, **more), *self._lines]
 
     def finding(self) -> str | None:
         """The first record that breaks a rule, in words; None when the trace holds, is empty or is checked elsewhere.

@@ -86,8 +86,7 @@ def _header(counterexample: Counterexample, crashed: Mapping[str, Any] | None) -
         "reloads": [place for place, call in enumerate(counterexample.calls) if call.op == RELOAD],
         "crashed": crashed,
     }
-    head = encode_header(counterexample.units_per_second)
-    return f"{head[:-1]},{json.dumps({_FIELD: note}, separators=(',', ':'))[1:]}"
+    return encode_header(counterexample.units_per_second, **{_FIELD: note})
 
 
 def _arguments(call: Call) -> Mapping[str, Any]:

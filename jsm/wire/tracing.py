@@ -24,11 +24,11 @@ class ServerTrace:
 
     def begin(self, *, units_per_second: int, max_job_size: int, in_the_middle: bool) -> None:
         """Make the file; `in_the_middle` says that jobs may have been put before. Raises `JournalError`."""
-        begins = ',"begins":"middle"' if in_the_middle else ""
-        header = f'{encode_header(units_per_second)[:-1]},"max_job_size":{max_job_size}{begins}}}\n'
+        more = {"begins": "middle"} if in_the_middle else {}
+        header = encode_header(units_per_second, max_job_size=max_job_size, **more)
         try:
             with self._path.open("x", encoding="ascii", newline="\n") as file:
-                file.write(header)
+                file.write(f"{header}\n")
         except OSError as error:
             raise JournalError(self._path, "can't open the trace", error) from error
         self._file = TraceFile(self._path, units_per_second=units_per_second)
