@@ -13,6 +13,7 @@ import typer
 
 from jsm.transitions import Transition
 from models.diagram import DiagramFormat, render
+from models.output import write_whole
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -125,18 +126,8 @@ def _is_stale(path: Path, expected: bytes) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write the file whole or not at all."""
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a pipe or a device can't be replaced
-            return
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
     except OSError as error:
         _refuse(f"--out {path}: {error.strerror}; name a file in a folder that can be written to")
 

@@ -18,8 +18,8 @@ from models.conformance_player import PlayerError
 from models.conformance_running import running
 from models.conformance_sockets import Address
 from models.conformance_spawn import check_command, spawned
-from models.verify_cli import write_whole
-from models.verify_formats import VerifyFormat
+from models.output import write_whole
+from models.report_formats import ReportFormat
 
 _EXIT_CODES: Final = {"holds": 0, "violated": 1, "undetermined": 3}
 _FAST_SECONDS_MAX: Final = 1
@@ -48,7 +48,7 @@ def conform(
         list[Path] | None, typer.Option(metavar="FILE", help="Play these files instead of the installed corpus.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="With --spawn: how many servers at a time.", min=1, max=64)] = 4,
-    form: Annotated[VerifyFormat, typer.Option("--format", help="How the result is written.")] = VerifyFormat.TEXT,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How the result is written.")] = ReportFormat.TEXT,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors; the exit code tells.")] = False,
@@ -62,12 +62,12 @@ def conform(
     Exit 0: it conforms, up to the deviations that are declared. 1: a reply differs. 2: bad input, or no server.
     3: undetermined: nothing was played.
     """
-    if as_json and form not in (VerifyFormat.TEXT, VerifyFormat.JSON):
+    if as_json and form not in (ReportFormat.TEXT, ReportFormat.JSON):
         _refuse(f"--json and --format {form} exclude each other; leave one out")
-    form = VerifyFormat.JSON if as_json else form
+    form = ReportFormat.JSON if as_json else form
     try:
         settings = _Settings(server, spawn, tuple(only or ()), fast, tuple(corpus or ()), jobs)
-        shown = not quiet and form is VerifyFormat.TEXT
+        shown = not quiet and form is ReportFormat.TEXT
         judgements, interrupted = _until_interrupted(_judgements(settings, shown=shown))
     except (CorpusError, PlayerError) as error:
         _refuse(" ".join(str(error).split()))
@@ -75,10 +75,10 @@ def conform(
     text = render(form, report, server or spawn or "")
     if out is not None:
         try:
-            write_whole(out, text)
+            write_whole(out, text.encode("utf-8", "replace"))
         except OSError as error:
             _refuse(f"--out {out}: {error.strerror}; name a file in a folder that can be written to")
-    elif not quiet or form is not VerifyFormat.TEXT:
+    elif not quiet or form is not ReportFormat.TEXT:
         typer.echo(text, nl=False)
     if out is not None and not quiet:
         typer.echo(f"{server or spawn}: {report.verdict}; wrote {out}", err=True)

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Iterator
 from typing import Any, Final
-from xml.etree import ElementTree
 
 from models.conformance import Judgement, Report, Verdict
-from models.verify_formats import JUNIT_EPOCH, VerifyFormat, package_version, xml_text
+from models.report_formats import Case, Failure, ReportFormat, junit_xml, sarif_log
 
 _LINES_MAX: Final = 40  # of a difference, for people
-_SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _WORDS: Final = {
     Verdict.OK: "as recorded or as the protocol asks for",
     Verdict.DECLARED: "otherwise, as declared",
@@ -19,16 +17,16 @@ _WORDS: Final = {
 }
 
 
-def render(form: VerifyFormat, report: Report, server: str) -> str:
+def render(form: ReportFormat, report: Report, server: str) -> str:
     """The report on a server of that name, with a line feed at its end."""
     match form:
-        case VerifyFormat.TEXT:
+        case ReportFormat.TEXT:
             return "".join(f"{line}\n" for line in _text(report, server))
-        case VerifyFormat.JSON:
+        case ReportFormat.JSON:
             return json.dumps({"server": server, **report.to_json()}, indent=2) + "\n"
-        case VerifyFormat.JUNIT:
+        case ReportFormat.JUNIT:
             return _junit(report, server)
-        case VerifyFormat.SARIF:
+        case ReportFormat.SARIF:
             return json.dumps(_sarif(report, server), indent=2) + "\n"
 
 
@@ -72,43 +70,22 @@ def _difference(judgement: Judgement) -> Iterator[str]:
 
 
 def _junit(report: Report, server: str) -> str:
-    """One test case an entry, in the form that Ant's and Jenkins' schemas both accept."""
-    counts = report.counts
-    root = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(
-        root,
-        "testsuite",
-        {
-            "name": "jsm conform",
-            "package": "jsm.conform",
-            "id": "0",
-            "timestamp": JUNIT_EPOCH,
-            "hostname": "localhost",
-            "tests": str(len(report.judgements)),
-            "failures": str(counts[Verdict.DIFFERS]),
-            "errors": "0",
-            "skipped": str(counts[Verdict.LEFT_OUT]),
-            "time": "0",
-        },
-    )
-    properties = ElementTree.SubElement(suite, "properties")
-    for name, value in [("server", server), ("verdict", report.verdict), *counts.items()]:
-        ElementTree.SubElement(properties, "property", name=name, value=xml_text(str(value)))
+    """One test case an entry."""
+    cases = []
     for judgement in report.judgements:
-        case = ElementTree.SubElement(
-            suite, "testcase", name=judgement.name, classname=f"jsm.conform.{judgement.kind}", time="0"
-        )
+        failure, skipped = None, None
         if judgement.verdict is Verdict.DIFFERS:
-            lines = [xml_text(line) for line in _difference(judgement)]
-            failure = ElementTree.SubElement(case, "failure", message=_message(judgement), type="differs")
-            failure.text = "\n".join(lines)
+            failure = Failure("differs", _message(judgement), "\n".join(_difference(judgement)))
         elif judgement.verdict is Verdict.LEFT_OUT:
-            ElementTree.SubElement(case, "skipped", message=xml_text(judgement.reason))
+            skipped = judgement.reason
+        cases.append(Case(judgement.name, f"jsm.conform.{judgement.kind}", failure, skipped))
     text = [line for judgement in report.judgements if judgement.reason for line in _reason(judgement)]
-    ElementTree.SubElement(suite, "system-out").text = xml_text("\n".join(text))
-    ElementTree.SubElement(suite, "system-err")
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return junit_xml(
+        "conform",
+        cases,
+        properties=[("server", server), ("verdict", report.verdict), *report.counts.items()],
+        text="\n".join(text),
+    )
 
 
 def _reason(judgement: Judgement) -> Iterator[str]:
@@ -120,11 +97,11 @@ def _message(judgement: Judgement) -> str:
     first = judgement.differences[0]
     expected = first.expected.decode("latin-1") or "nothing"
     got = first.got.decode("latin-1") or "nothing"
-    return xml_text(f"step {first.step}: {first.action}: expected {expected!r}; got {got!r}"[:1000])
+    return f"step {first.step}: {first.action}: expected {expected!r}; got {got!r}"[:1000]
 
 
 def _sarif(report: Report, server: str) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run: a rule each entry that differs, a result each difference."""
+    """A rule each entry that differs, a result each difference."""
     found = [judgement for judgement in report.judgements if judgement.verdict is Verdict.DIFFERS]
     rules = [
         {
@@ -145,14 +122,5 @@ def _sarif(report: Report, server: str) -> dict[str, Any]:
         }
         for index, judgement in enumerate(found)
     ]
-    return {
-        "$schema": _SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "jsm conform", "version": package_version(), "rules": rules}},
-                "results": results,
-                "properties": {"server": server, "verdict": report.verdict, **report.counts},
-            }
-        ],
-    }
+    properties = {"server": server, "verdict": report.verdict, **report.counts}
+    return sarif_log("conform", rules, {"results": results, "properties": properties})

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from models.verify_input import UnreadableError, name_of, trace_lines
+from models.verify_input import UnreadableError, name_of, read_snapshot, trace_lines
 from models.verify_words import counted
 
 if TYPE_CHECKING:
-    from jsm.interface import JSMSnapshot
     from models.replay import Replay
 
 _EXIT_CODES: Final = {"holds": 0, "violated": 1, "undetermined": 3}
@@ -87,8 +86,8 @@ def _of_trace(file: str, snapshot: Path | None) -> "Replay":
     from models.replay import replay_trace
     from models.verify_lines import format_of
 
-    start = None if snapshot is None else _read_snapshot(snapshot)
     try:
+        start = None if snapshot is None else read_snapshot(snapshot)
         with trace_lines(file) as lines:
             first = next(lines, b"")
             if format_of(first) == "jsm-history":
@@ -96,19 +95,6 @@ def _of_trace(file: str, snapshot: Path | None) -> "Replay":
             return replay_trace(name_of(file), chain([first] if first else [], lines), snapshot=start)
     except UnreadableError as error:
         _refuse(str(error))
-
-
-def _read_snapshot(path: Path) -> "JSMSnapshot":
-    from jsm.errors import JsmError
-    from jsm.journal import read_snapshot_file
-    from jsm.machine import Machine
-
-    machine = Machine()
-    try:
-        read_snapshot_file(path, machine.snapshot())
-    except JsmError as error:
-        _refuse(f"--snapshot: {error}")
-    return machine.snapshot()
 
 
 def _text(result: "Replay") -> list[str]:

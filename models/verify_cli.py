@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
-from models.verify_formats import JUNIT_EPOCH, VerifyFormat, render
-from models.verify_input import STANDARD_INPUT, UnreadableError, name_of, trace_lines
+from models.output import write_whole
+from models.report_formats import JUNIT_EPOCH, ReportFormat
+from models.verify_formats import render
+from models.verify_input import STANDARD_INPUT, UnreadableError, name_of, read_snapshot, trace_lines
 
 if TYPE_CHECKING:
-    from jsm.interface import JSMSnapshot
     from models.verify_result import Report
 
 _EXIT_CODES = {"holds": 0, "violated": 1, "undetermined": 3}
@@ -37,7 +38,7 @@ def verify(
     max_job_size: Annotated[
         int | None, typer.Option(help="The greatest body in bytes; 65535 unless the header says otherwise.", min=0)
     ] = None,
-    form: Annotated[VerifyFormat, typer.Option("--format", help="How the result is written.")] = VerifyFormat.TEXT,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How the result is written.")] = ReportFormat.TEXT,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
     lateness: Annotated[
         int | None, typer.Option(help="Histories: by how many units a timer may be late; one second.", min=0)
@@ -57,15 +58,15 @@ def verify(
 
     Exit 0: it holds. 1: violated. 2: bad input. 3: undetermined: nothing to check, or a bound was hit.
     """
-    if as_json and form not in (VerifyFormat.TEXT, VerifyFormat.JSON):
+    if as_json and form not in (ReportFormat.TEXT, ReportFormat.JSON):
         _refuse(f"--json and --format {form} exclude each other; leave one out")
     if snapshot is not None and from_middle:
         _refuse("--snapshot and --from-middle exclude each other: with a snapshot all jobs are known; leave one out")
-    form = VerifyFormat.JSON if as_json else form
+    form = ReportFormat.JSON if as_json else form
     settings = _Settings(go_on, from_middle, snapshot, max_job_size, lateness, max_states, tuple(allow or ()))
     try:
         with (
-            _progress(trace, shown=not quiet and form is VerifyFormat.TEXT) as progress,
+            _progress(trace, shown=not quiet and form is ReportFormat.TEXT) as progress,
             trace_lines(trace, progress) as lines,
         ):
             report = _verified(lines, settings)
@@ -74,7 +75,7 @@ def verify(
     text = render(form, report, name_of(trace), timestamp=_written_at(trace))
     if out is not None:
         _write(out, text)
-    elif not quiet or form is not VerifyFormat.TEXT:
+    elif not quiet or form is not ReportFormat.TEXT:
         typer.echo(text, nl=False)
     if out is not None and not quiet:
         typer.echo(f"{name_of(trace)}: {report.verdict}; wrote {out}", err=True)
@@ -115,7 +116,7 @@ def _of_trace(lines: Iterator[bytes], settings: _Settings) -> "Report":
     return verify_trace(
         lines,
         max_job_size=settings.max_job_size,
-        snapshot=None if settings.snapshot is None else _read_snapshot(settings.snapshot),
+        snapshot=None if settings.snapshot is None else read_snapshot(settings.snapshot),
         from_middle=settings.from_middle,
         go_on=settings.go_on,
     ).report()
@@ -137,20 +138,6 @@ def _of_history(lines: Iterator[bytes], settings: _Settings) -> "Report":
     except BadValueError as error:
         option = {"deviations": "allow", "max_states": "max-states"}.get(error.field, error.field)
         _refuse(f"--{option} {error.value}: expected {error.expected}")
-
-
-def _read_snapshot(path: Path) -> "JSMSnapshot":
-    """The snapshot of a machine that a file holds."""
-    from jsm.errors import JsmError
-    from jsm.journal import read_snapshot_file
-    from jsm.machine import Machine
-
-    machine = Machine()
-    try:
-        read_snapshot_file(path, machine.snapshot())
-    except JsmError as error:
-        _refuse(f"--snapshot: {error}")
-    return machine.snapshot()
 
 
 def _written_at(trace: str) -> str:
@@ -181,24 +168,9 @@ def _progress(trace: str, *, shown: bool) -> Iterator[Callable[[int], None] | No
         yield lambda done: bar.update(task, completed=done)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write the file whole or not at all. Raises `OSError`."""
-    content = text.encode("utf-8", "replace")
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a pipe or a device can't be replaced
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
 def _write(path: Path, text: str) -> None:
     try:
-        write_whole(path, text)
+        write_whole(path, text.encode("utf-8", "replace"))
     except OSError as error:
         _refuse(f"--out {path}: {error.strerror}; name a file in a folder that can be written to")
 

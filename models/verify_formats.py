@@ -1,45 +1,27 @@
 """The report of `jsm verify` as text, JSON, JUnit XML and SARIF: pure functions of a report and its trace's name."""
 
 import json
-import re
 from collections.abc import Iterator
-from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
+from models.report_formats import JUNIT_EPOCH, Case, Failure, ReportFormat, junit_xml, sarif_log
 from models.verify_result import Report, TraceFinding
 from models.verify_rules import RULE_NAMED
 from models.verify_words import counted
 
-JUNIT_EPOCH: Final = "1970-01-01T00:00:00"
-"""What JUnit XML gives as its instant where none is known: the same trace then gives the same bytes."""
 
-_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
-
-
-class VerifyFormat(StrEnum):
-    """How a report is written."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
-    SARIF = "sarif"
-
-
-def render(form: VerifyFormat, report: Report, trace: str, *, timestamp: str = JUNIT_EPOCH) -> str:
+def render(form: ReportFormat, report: Report, trace: str, *, timestamp: str = JUNIT_EPOCH) -> str:
     """The report on a trace of that name, with a line feed at its end."""
     match form:
-        case VerifyFormat.TEXT:
+        case ReportFormat.TEXT:
             return "".join(f"{line}\n" for line in _text(report, trace))
-        case VerifyFormat.JSON:
+        case ReportFormat.JSON:
             return json.dumps({"trace": trace, **report.to_json()}, indent=2) + "\n"
-        case VerifyFormat.JUNIT:
+        case ReportFormat.JUNIT:
             return _junit(report, trace, timestamp)
-        case VerifyFormat.SARIF:
+        case ReportFormat.SARIF:
             return json.dumps(_sarif(report, trace), indent=2) + "\n"
 
 
@@ -74,57 +56,34 @@ def _finding(finding: TraceFinding, trace: str) -> Iterator[str]:
         yield from (f"    {action}" for action in finding.actions)
 
 
-# ---------------------------------------------------------------------- JUnit XML
+# ---------------------------------------------------------------------- for machines
 
 
 def _junit(report: Report, trace: str, timestamp: str) -> str:
-    """One test case a rule, in the form that Ant's and Jenkins' schemas both accept."""
-    failed = {finding.rule for finding in report.findings}
-    skipped = [rule for rule, count in report.checks.items() if not count and rule.name not in failed]
-    counts = {"tests": len(report.checks), "failures": len(failed), "errors": 0, "skipped": len(skipped)}
-    root = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(
-        root,
-        "testsuite",
-        {
-            "name": "jsm verify",
-            "package": "jsm.verify",
-            "id": "0",
-            "timestamp": timestamp,
-            "hostname": "localhost",
-            **{name: str(count) for name, count in counts.items()},
-            "time": "0",
-        },
-    )
-    properties = ElementTree.SubElement(suite, "properties")
-    for name, value in [("trace", trace), ("verdict", report.verdict), *report.counts.items()]:
-        ElementTree.SubElement(properties, "property", name=name, value=xml_text(str(value)))
-    for rule in report.checks:
-        case = ElementTree.SubElement(suite, "testcase", name=rule.name, classname="jsm.verify", time="0")
+    """One test case a rule."""
+    cases = []
+    for rule, count in report.checks.items():
         found = [finding for finding in report.findings if finding.rule == rule.name]
+        failure, skipped = None, None
         if found:
             # The schemas allow one failure a test case: it tells of all findings.
-            message = xml_text(f"{trace}:{found[0].line}: expected {found[0].expected}; found {found[0].found}")
-            failure = ElementTree.SubElement(case, "failure", message=message, type=rule.name)
-            failure.text = xml_text("\n\n".join("\n".join(_finding(finding, trace)) for finding in found))
-        elif rule in skipped:
-            ElementTree.SubElement(case, "skipped", message="there was nothing to check it on, or no end to checking")
-    ElementTree.SubElement(suite, "system-out").text = xml_text("\n".join([*report.summary, *report.notes]))
-    ElementTree.SubElement(suite, "system-err")
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def xml_text(text: str) -> str:
-    """Text without what XML can't hold."""
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-# ---------------------------------------------------------------------- SARIF
+            message = f"{trace}:{found[0].line}: expected {found[0].expected}; found {found[0].found}"
+            text = "\n\n".join("\n".join(_finding(finding, trace)) for finding in found)
+            failure = Failure(rule.name, message, text)
+        elif not count:
+            skipped = "there was nothing to check it on, or no end to checking"
+        cases.append(Case(rule.name, "jsm.verify", failure, skipped))
+    return junit_xml(
+        "verify",
+        cases,
+        timestamp=timestamp,
+        properties=[("trace", trace), ("verdict", report.verdict), *report.counts.items()],
+        text="\n".join([*report.summary, *report.notes]),
+    )
 
 
 def _sarif(report: Report, trace: str) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run: a rule each, and a result at the trace's line for each finding."""
+    """A rule each, and a result at the trace's line for each finding."""
     names = [rule.name for rule in report.checks]
     rules = [
         {
@@ -158,30 +117,19 @@ def _sarif(report: Report, trace: str) -> dict[str, Any]:
         }
         for finding in report.findings
     ]
-    return {
-        "$schema": _SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "jsm verify", "version": package_version(), "rules": rules}},
-                "artifacts": [{"location": {"uri": _uri(trace)}}],
-                "results": results,
-                "columnKind": "unicodeCodePoints",
-                "properties": {"verdict": report.verdict, **report.counts, "notes": list(report.notes)},
-            }
-        ],
-    }
+    return sarif_log(
+        "verify",
+        rules,
+        {
+            "artifacts": [{"location": {"uri": _uri(trace)}}],
+            "results": results,
+            "columnKind": "unicodeCodePoints",
+            "properties": {"verdict": report.verdict, **report.counts, "notes": list(report.notes)},
+        },
+    )
 
 
 def _uri(trace: str) -> str:
     """The trace's place as a URI: relative as it was named, or whole."""
     path = Path(trace)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
-
-
-def package_version() -> str:
-    """The version of this package; "unknown" when the files are used without an installation."""
-    try:
-        return metadata.version("beanstalk-jsm")
-    except metadata.PackageNotFoundError:
-        return "unknown"

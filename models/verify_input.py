@@ -1,4 +1,4 @@
-"""A trace as the command line names it: a file, standard input (`-`), gzip or not, as bounded lines."""
+"""A trace as the command line names it: a file, standard input (`-`), gzip or not, as bounded lines; and a snapshot."""
 
 import gzip
 import sys
@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from jsm.trace import TraceError
+
+if TYPE_CHECKING:
+    from jsm.interface import JSMSnapshot
 
 STANDARD_INPUT: Final = "-"
 LINE_BYTES_MAX: Final = 1 << 26
@@ -19,7 +22,7 @@ _GZIP: Final = b"\x1f\x8b"
 
 
 class UnreadableError(Exception):
-    """A trace can't be read; the message is one line that names the trace, the place and the remedy."""
+    """A trace or snapshot can't be read; the message is one line that names it, the place and the remedy."""
 
 
 def name_of(trace: str) -> str:
@@ -49,6 +52,20 @@ def trace_lines(trace: str, progress: Callable[[int], None] | None = None) -> It
         raise UnreadableError(f"{name}: the packed file is damaged ({error}); make it anew with gzip") from None
     except OSError as error:
         raise UnreadableError(f"{name}: {error.strerror or error}; name a trace that can be read, or -") from None
+
+
+def read_snapshot(path: Path) -> "JSMSnapshot":
+    """The snapshot of a machine that a file holds, given by `--snapshot`. Raises `UnreadableError`."""
+    from jsm.errors import JsmError
+    from jsm.journal import read_snapshot_file
+    from jsm.machine import Machine
+
+    machine = Machine()
+    try:
+        read_snapshot_file(path, machine.snapshot())
+    except JsmError as error:
+        raise UnreadableError(f"--snapshot: {error}") from None
+    return machine.snapshot()
 
 
 def _lines(file: IO[bytes], progress: Callable[[int], None] | None) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from jsm.__main__ import main
 from models.conformance import Judgement, Report, Verdict
 from models.conformance_formats import render
 from models.conformance_virtual import virtual
-from models.verify_formats import VerifyFormat
+from models.report_formats import ReportFormat
 from tests.conformance_cases import bad_input, conversation, step, write_corpus
 
 SPAWN = ("--spawn", "a server at {port}")
@@ -120,12 +120,12 @@ def test_forms_hold_any_byte() -> None:
 
     odd = Difference(1, 1, "send \\x00", b"\x00\xff<&>", b"]]>\x1b")
     report = Report((Judgement("odd", "input", Verdict.DIFFERS, "", "", (odd,)),))
-    [failure] = ElementTree.fromstring(render(VerifyFormat.JUNIT, report, "s")).iter("failure")
+    [failure] = ElementTree.fromstring(render(ReportFormat.JUNIT, report, "s")).iter("failure")
     assert failure.text is not None
-    sarif = json.loads(render(VerifyFormat.SARIF, report, "s"))
+    sarif = json.loads(render(ReportFormat.SARIF, report, "s"))
     [run] = sarif["runs"]
     assert run["results"][0]["ruleId"] == run["tool"]["driver"]["rules"][0]["id"] == "odd"
-    assert json.loads(render(VerifyFormat.JSON, report, "s"))["findings"][0]["differences"][0]["got"] == "]]>\x1b"
+    assert json.loads(render(ReportFormat.JSON, report, "s"))["findings"][0]["differences"][0]["got"] == "]]>\x1b"
 
 
 MISTAKES: list[tuple[list[str], str]] = [

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from jsm.journal import write_snapshot_file
 from jsm.machine import Machine
 from models import verify_input
+from models.report_formats import ReportFormat
 from models.verify_cli import verify
-from models.verify_formats import VerifyFormat
 
 APP = typer.Typer()
 APP.command()(verify)
@@ -90,8 +90,8 @@ def test_all_goes_on() -> None:
     assert [len(json.loads(each.stdout)["findings"]) for each in (one, more)] == [1, 2]
 
 
-@pytest.mark.parametrize("form", list(VerifyFormat))
-def test_out_is_written_whole_and_the_exit_code_stays(form: VerifyFormat, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", list(ReportFormat))
+def test_out_is_written_whole_and_the_exit_code_stays(form: ReportFormat, tmp_path: Path) -> None:
     path = tmp_path / "report"
     shown = jsm_verify(WRONG, "--format", form)
     written = jsm_verify(WRONG, "--format", form, "--out", path)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from models.verify_formats import JUNIT_EPOCH, VerifyFormat, render
+from models.report_formats import JUNIT_EPOCH, ReportFormat
+from models.verify_formats import render
 from models.verify_result import Report
 from models.verify_rules import RULES
 from tests.recorded import check, rows, short_story
@@ -27,7 +28,7 @@ def good() -> Report:
 
 
 def test_text_gives_prefix_event_expectation_and_actions() -> None:
-    assert render(VerifyFormat.TEXT, wrong(go_on=False), "t.jsonl").splitlines()[:12] == [
+    assert render(ReportFormat.TEXT, wrong(go_on=False), "t.jsonl").splitlines()[:12] == [
         "t.jsonl: violated",
         "  2 records: 2 transitions, 0 calls (0 repeated on the machine)",
         "  1 of 19 edges of the state diagram taken; 1 job live at the end of what was read",
@@ -41,7 +42,7 @@ def test_text_gives_prefix_event_expectation_and_actions() -> None:
         "  what could have happened here, and what stood against it:",
         "    put: refused, job 1 is ready, and put already",
     ]
-    assert render(VerifyFormat.TEXT, good(), "t.jsonl").splitlines() == [
+    assert render(ReportFormat.TEXT, good(), "t.jsonl").splitlines() == [
         "t.jsonl: holds",
         "  45 records: 20 transitions, 25 calls (25 repeated on the machine, 1 refused)",
         "  14 of 19 edges of the state diagram taken; 3 jobs live at the end of what was read",
@@ -49,7 +50,7 @@ def test_text_gives_prefix_event_expectation_and_actions() -> None:
 
 
 def test_json_has_verdict_counts_and_findings() -> None:
-    document = json.loads(render(VerifyFormat.JSON, wrong(), "t.jsonl"))
+    document = json.loads(render(ReportFormat.JSON, wrong(), "t.jsonl"))
     assert (document["trace"], document["verdict"], document["counts"]["findings"]) == ("t.jsonl", "violated", 3)
     assert [finding["line"] for finding in document["findings"]] == [3, 4, 5]
     first = document["findings"][0]
@@ -57,7 +58,7 @@ def test_json_has_verdict_counts_and_findings() -> None:
     assert {"action": "kick"}.items() <= {"action": first["actions"][9]["name"]}.items()
     assert first["actions"][9] == {"name": "kick", "possible": False, "guard": "job 1 is ready, not delayed or buried"}
     assert sum(document["edges"].values()) == 1
-    assert json.loads(render(VerifyFormat.JSON, good(), "t"))["findings"] == []
+    assert json.loads(render(ReportFormat.JSON, good(), "t"))["findings"] == []
 
 
 # ---------------------------------------------------------------------- JUnit XML
@@ -68,7 +69,7 @@ SUITE_ATTRIBUTES = {"name", "package", "id", "timestamp", "hostname", "tests", "
 @pytest.mark.parametrize(("report", "failures"), [(wrong(), 2), (good(), 0), (check([]).report(), 0)])
 def test_junit_has_the_elements_of_the_schemas_in_their_order(report: Report, failures: int) -> None:
     """What Ant's and Jenkins' schemas require and allow of these elements, by hand."""
-    root = ElementTree.fromstring(render(VerifyFormat.JUNIT, report, "t.jsonl"))
+    root = ElementTree.fromstring(render(ReportFormat.JUNIT, report, "t.jsonl"))
     assert (root.tag, root.attrib) == ("testsuites", {})
     (suite,) = root
     assert (suite.tag, set(suite.attrib)) == ("testsuite", SUITE_ATTRIBUTES)
@@ -98,7 +99,7 @@ def test_junit_holds_what_xml_can_not() -> None:
     records = rows(PUT, "2 5 1 t ready reserve reserved a")
     records[1] = records[1]._replace(client=None, tube="\x00\ud800<]]>&")  # type: ignore[call-arg]
     report = check(records).report()
-    root = ElementTree.fromstring(render(VerifyFormat.JUNIT, report, "odd\x01.jsonl").encode("utf-8"))
+    root = ElementTree.fromstring(render(ReportFormat.JUNIT, report, "odd\x01.jsonl").encode("utf-8"))
     assert "<]]>&" in str(root.findall(".//failure")[0].text)
 
 
@@ -175,7 +176,7 @@ SARIF: dict[str, Any] = _closed(
 
 @pytest.mark.parametrize("report", [wrong(), good()])
 def test_sarif_is_of_the_schema(report: Report) -> None:
-    log = json.loads(render(VerifyFormat.SARIF, report, "a folder/t.jsonl"))
+    log = json.loads(render(ReportFormat.SARIF, report, "a folder/t.jsonl"))
     jsonschema.validate(log, SARIF)
     (run,) = log["runs"]
     rules = run["tool"]["driver"]["rules"]
@@ -191,12 +192,12 @@ def test_sarif_is_of_the_schema(report: Report) -> None:
 
 
 def test_sarif_names_a_whole_path_as_a_uri(tmp_path: Path) -> None:
-    log = json.loads(render(VerifyFormat.SARIF, wrong(), str(tmp_path / "t.jsonl")))
+    log = json.loads(render(ReportFormat.SARIF, wrong(), str(tmp_path / "t.jsonl")))
     assert log["runs"][0]["artifacts"][0]["location"]["uri"] == (tmp_path / "t.jsonl").as_uri()
 
 
-@pytest.mark.parametrize("form", list(VerifyFormat))
-def test_the_same_report_gives_the_same_bytes(form: VerifyFormat) -> None:
+@pytest.mark.parametrize("form", list(ReportFormat))
+def test_the_same_report_gives_the_same_bytes(form: ReportFormat) -> None:
     text = render(form, wrong(), "t.jsonl")
     assert text == render(form, wrong(), "t.jsonl")
     assert text.endswith("\n")

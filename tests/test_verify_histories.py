@@ -7,7 +7,8 @@ import pytest
 
 from jsm.errors import BadValueError
 from jsm.trace import TraceError
-from models.verify_formats import VerifyFormat, render
+from models.report_formats import ReportFormat
+from models.verify_formats import render
 from models.verify_histories import verify_history
 from tests.test_verify_cli import jsm_verify, refused
 
@@ -34,11 +35,11 @@ def test_a_history_with_an_order_holds() -> None:
 def test_a_bound_that_is_hit_is_undetermined() -> None:
     result = jsm_verify("-", "--max-states", 1, "--json", given=b"".join(LINES))
     assert (result.exit_code, json.loads(result.stdout)["verdict"]) == (3, "undetermined")
-    assert "<skipped" in render(VerifyFormat.JUNIT, verify_history(LINES, max_states=1), "h")
+    assert "<skipped" in render(ReportFormat.JUNIT, verify_history(LINES, max_states=1), "h")
 
 
-@pytest.mark.parametrize("form", list(VerifyFormat))
-def test_every_format_names_the_line(form: VerifyFormat) -> None:
+@pytest.mark.parametrize("form", list(ReportFormat))
+def test_every_format_names_the_line(form: ReportFormat) -> None:
     text = render(form, verify_history(LINES), "h.jsonl")
     assert {"text": "h.jsonl:4: ", "json": '"line": 4', "junit": "h.jsonl:4: ", "sarif": '"startLine": 4'}[form] in text
 
