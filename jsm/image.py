@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from heapq import heappush
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jsm._heap import ID_BITS, KeyHeap
 from jsm._job import Job
 from jsm._state import State
 from jsm.job import ClientID, JobID, TubeName
 from jsm.reservations import Reservation, ReservationStatus
-from jsm.states import BURIED, DELAYED, DELETED, NEW, READY, RESERVED
+from jsm.states import BURIED, READY, RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from jsm._client import Client
-    from jsm._tube import Tube
     from jsm.machine import Machine
-    from jsm.records import TransitionRecord
     from jsm.states import JobState
 
 _DICTS = ("jobs", "tubes", "clients", "owed", "waiting", "matchable", "paused")
@@ -174,15 +171,12 @@ class Image:
         "_commands",
         "_dicts",
         "_heaps",
-        "_homes",
         "_jobs",
         "_machine",
         "_numbers",
-        "_rows",
         "_state",
         "_tubes",
         "_vars",
-        "_wait_heaps",
     )
 
     def __init__(self, machine: Machine) -> None:
@@ -198,27 +192,9 @@ class Image:
         taken = {"commands", *_DICTS, *_HEAPS, *_FIXED}
         self._numbers = {name: value for name, value in vars(state).items() if name not in taken}
         self._jobs = [(job, _JOB_VALUES(job)) for job in state.jobs.values()]
-        self._rows: dict[int, tuple[Job, tuple[Any, ...]]] = {row[0].id: row for row in self._jobs}
-        self._note_homes(tubes, clients)
         self._tubes = [(tube, _TUBE_VALUES(tube)) for tube in tubes]
         self._clients = [(client, _CLIENT_VALUES(client), dict(client.watches)) for client in clients]
         self._vars = dict(vars(machine)) if hasattr(machine, "__dict__") else None  # of a subclass
-
-    def _note_homes(self, tubes: list[Tube], clients: list[Client]) -> None:
-        """Note which heaps know of the jobs of a tube in a state, and which of waits."""
-        state = self._state
-        kept = {id(heap): (heap, keys) for heap, keys, _ in self._heaps}
-        waits = (state.wait_deadlines, state.margins, *(tube.waiters for tube in tubes))
-        self._wait_heaps = [kept[id(heap)] for heap in waits]
-        held = [kept[id(heap)] for heap in (state.expiries, *(client.held for client in clients))]
-        self._homes: dict[tuple[str, JobState], list[tuple[KeyHeap, list[int]]]] = {}
-        for tube in tubes:
-            name = tube.name
-            self._homes[name, NEW] = self._homes[name, DELETED] = []
-            self._homes[name, READY] = [kept[id(tube.ready)]]
-            self._homes[name, DELAYED] = [kept[id(tube.delayed)], kept[id(state.delays)]]
-            self._homes[name, BURIED] = [kept[id(tube.buried)]]
-            self._homes[name, RESERVED] = held
 
     def is_still(self) -> bool:
         """Whether nothing has happened to the machine since, its `cmd-*` counters apart."""
@@ -236,43 +212,6 @@ class Image:
             )
         )
 
-    def undo(self, moved: Iterable[TransitionRecord]) -> None:
-        """As `put_back`, in a third of the time, after one accepted call that has moved those jobs and no others.
-
-        For a state that was loaded without a past, and a call that changed nothing else but waits: no pause, no
-        reference to a tube. The `cmd-*` counters run on.
-        """
-        attributes, homes, rows = self._state.__dict__, self._homes, self._rows
-        if len(attributes["tubes"]) != len(self._tubes):  # one came, or went with its pause
-            self.put_back()
-            return
-        for name, content in self._dicts:
-            if attributes[name] != content:
-                attributes[name] = content.copy()
-        attributes.update(self._numbers)
-        heaps = self._wait_heaps
-        for _, _, job_id, name, source, _, target, _ in moved:
-            row = rows.get(job_id)
-            if row is not None:
-                _put_back_job(*row)
-            heaps = heaps + homes[name, source]  # a new list: the first is the image's
-            if target is not source:
-                heaps += homes[name, target]
-        for heap, keys in heaps:
-            if heap.keys != keys:
-                heap.keys[:] = keys
-            if heap.stale:
-                heap.stale = None
-        for tube, numbers in self._tubes:
-            tube.reserved, tube.urgent, _, _, _, _, tube.total_jobs, tube.deletes, _ = numbers
-        for client, (_, ask, request_id, waits_on, deadline_at, margin), _ in self._clients:
-            if client.ask != ask:
-                client.ask = ask
-                client.request_id = request_id
-                client.waits_on = waits_on
-                client.deadline_at = deadline_at
-            client.margin = margin
-
     def put_back(self) -> None:
         """Undo everything that happened to the machine since the image was taken."""
         state = self._machine._state = self._state
@@ -288,7 +227,20 @@ class Image:
             if heap.stale or stale:
                 heap.stale = set(stale) if stale else None
         for job, values in self._jobs:
-            _put_back_job(job, values)
+            (
+                job.buried_at,
+                job.buries,
+                job.delay_seconds,
+                job.key,
+                job.kicks,
+                job.owner,
+                job.priority,
+                job.releases,
+                job.reserves,
+                job.state,
+                job.timeouts,
+                job.ttr_seconds,
+            ) = values
         for tube, numbers in self._tubes:
             (
                 tube.reserved,
@@ -314,21 +266,3 @@ class Image:
             own = vars(self._machine)
             own.clear()
             own.update(self._vars)
-
-
-def _put_back_job(job: Job, values: tuple[Any, ...]) -> None:
-    """Give a job the values of `_JOB_VALUES`."""
-    (
-        job.buried_at,
-        job.buries,
-        job.delay_seconds,
-        job.key,
-        job.kicks,
-        job.owner,
-        job.priority,
-        job.releases,
-        job.reserves,
-        job.state,
-        job.timeouts,
-        job.ttr_seconds,
-    ) = values

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jsm._heap import ID_BITS, ID_MASK
 from jsm.image import ClientPart, Description, JobPart
-from jsm.job import ClientID, TubeName
+from jsm.job import ClientID
 from jsm.states import BURIED, DELAYED, READY, RESERVED, JobState
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from jsm._heap import KeyHeap
     from jsm._job import Job
     from jsm._state import State
-    from jsm._tube import Tube
     from jsm.machine import Machine
     from jsm.records import TransitionRecord
 
@@ -39,7 +38,6 @@ _CODES: Final = {READY: 1, DELAYED: 2, RESERVED: 3, BURIED: 4}
 _STATES: Final = (JobState.DELETED, READY, DELAYED, RESERVED, BURIED)
 _IDLE: Final = bytes((7, 1, 0, 0, 0, 0, 0, 0))  # a client that has nothing
 _NUMBERS_MAX: Final = 10_000
-_PLACES_MAX: Final = 100  # of jobs
 _GONE: Final = bytes(6)  # a job that left the machine while somebody was still owed the answer about it
 
 
@@ -56,12 +54,14 @@ class Before(NamedTuple):
     parts: list[bytes]  # the head, tubes, jobs
     clients: list[bytes]
     tubes: int
-    tubes_at: dict[TubeName, int]
     number: dict[int, int]  # the place of each job, counted from 1
     next_job_id: int
-    next_ask: int  # this, or one of the next two, changes whenever somebody begins or ends to wait, or becomes known
-    waiting: int
-    known: int
+    waits: tuple[int, int, int]
+
+
+def _waits(state: State) -> tuple[int, int, int]:
+    """What changes whenever somebody begins or ends to wait, or becomes known."""
+    return state.next_ask, len(state.waiting), len(state.clients)
 
 
 class RelativeKeys:
@@ -99,11 +99,6 @@ class RelativeKeys:
         self._keep_ids = keep_ids
         self._stranger = bytes((0,)) if keep_strangers else _IDLE
         self._places = {name: place for place, name in enumerate(self._clients)}
-        self._holds_one = [bytes((8, 1, 0, 0, 0, 0, 0, 0, place)) for place in range(_PLACES_MAX)]
-        self._buries_one = {
-            name: [bytes((code, 0, 0)), *(bytes((code, 0, 1, place)) for place in range(1, _PLACES_MAX))]
-            for name, code in self._tube_code.items()
-        }
         self._rows: dict[tuple[object, ...], bytes] = {}  # of jobs while the clock is at `NOW`
         self._numbers: dict[tuple[int, ...], dict[int, int]] = {}  # by ids: the place of each, counted from 1
 
@@ -126,9 +121,7 @@ class RelativeKeys:
         tubes = self._tube_parts(state, number)
         clients = self._client_parts(state, number, self._clients)
         parts = [bytes((len(number), len(tubes))), *tubes, *rows]
-        waits = (state.next_ask, len(state.waiting), len(state.clients))
-        tubes_at = {name: at for at, name in enumerate(state.tubes, 1)}
-        return Before(parts, clients, len(tubes), tubes_at, number, state.next_job_id, *waits)
+        return Before(parts, clients, len(tubes), number, state.next_job_id, _waits(state))
 
     def after(self, machine: Machine, before: Before, moved: Sequence[TransitionRecord]) -> bytes:
         """The key after a call that has moved those jobs and no others. As `of`, but faster.
@@ -144,38 +137,31 @@ class RelativeKeys:
             number = {**number, before.next_job_id: len(number) + 1}
             parts[0] = bytes((len(number), tubes))
             parts.append(_GONE)
-        rows = self._rows
-        clients = before.clients
-        if (
-            state.next_ask != before.next_ask
-            or len(state.waiting) != before.waiting
-            or len(state.clients) != before.known
-        ):
-            clients = self._client_parts(state, number, self._clients)
-            holders = False
-        else:
-            holders = True
-        for _, _, job_id, name, source, _, target, client in moved:
-            job = jobs.get(job_id)
-            if job is not None:
-                row = rows.get((job.key, target, job.priority, job.delay_seconds, job.ttr_seconds, name))
-                parts[tubes + number[job_id]] = row or self._row_now(job)
+        holders: list[ClientID] = []
+        buried = False
+        for _, _, job_id, _, source, _, target, client in moved:
+            if job_id in jobs:
+                parts[tubes + number[job_id]] = self._row_now(jobs[job_id])
             elif self._keep_ids:
                 parts[tubes + job_id] = _GONE
             else:
                 return self.of(machine)
-            if holders and (source is RESERVED or target is RESERVED):  # who holds a job has a name
-                if clients is before.clients:
-                    clients = clients.copy()
-                owner = ClientID(client or "")
-                clients[self._places[owner]] = self._holder_part(state, number, owner)
+            if source is RESERVED or target is RESERVED:
+                holders.append(client)  # type: ignore[arg-type]  # who holds a job has a name
             if source is BURIED or target is BURIED:
-                tube = state.tubes[TubeName(name)]
-                parts[before.tubes_at[tube.name]] = self._tube_part(tube, state.clock, number)
+                buried = True
+        if buried:
+            parts[1 : tubes + 1] = self._tube_parts(state, number)
+        clients = before.clients
+        if _waits(state) != before.waits:
+            clients = self._client_parts(state, number, self._clients)
+        elif holders:
+            clients = clients.copy()
+            for name in holders:
+                clients[self._places[name]] = self._client_parts(state, number, (name,))[0]
         if self._exchange_clients:
             clients = sorted(clients, reverse=True)
-        parts += clients
-        return b"".join(parts)
+        return b"".join((*parts, *clients))
 
     def arrangements(self, key: bytes) -> int:
         """How many states the key stands for: one for each way to give the clients their names."""
@@ -221,20 +207,17 @@ class RelativeKeys:
 
     def _tube_parts(self, state: State, number: dict[int, int]) -> list[bytes]:
         """What the key says of each tube, its buried jobs in their order included."""
-        clock = state.clock
-        return [self._tube_part(tube, clock, number) for tube in state.tubes.values()]
-
-    def _tube_part(self, tube: Tube, clock: int, number: dict[int, int]) -> bytes:
-        ends_at, buried = tube.pause_ends_at, tube.buried.keys
-        if ends_at is None and len(buried) < 2:
-            return self._buries_one[tube.name][number[buried[0] & ID_MASK] if buried else 0]
-        pause = 0 if ends_at is None else _ZERO + max(ends_at - clock, 0)
-        order = [number[key & ID_MASK] for key in sorted(tube.buried)] if buried else ()
-        return bytes((self._tube_code[tube.name], pause, len(order), *order))
+        parts = []
+        for tube in state.tubes.values():
+            ends_at = tube.pause_ends_at
+            pause = 0 if ends_at is None else _ZERO + max(ends_at - state.clock, 0)
+            order = [number[key & ID_MASK] for key in sorted(tube.buried)] if tube.buried.keys else ()
+            parts.append(bytes((self._tube_code[tube.name], pause, len(order), *order)))
+        return parts
 
     def _row_now(self, job: Job) -> bytes:
         """The row of a job, while the clock is at `NOW` and nothing is overdue."""
-        part = (job.key, job.state, job.priority, job.delay_seconds, job.ttr_seconds, job.tube.name)
+        part = (job.key, job.state._value_, job.priority, job.delay_seconds, job.ttr_seconds, job.tube.name)
         row = self._rows.get(part)
         if row is None:
             row = self._row(job, NOW, [_NOTHING, _NOTHING])
@@ -261,16 +244,6 @@ class RelativeKeys:
                 due,
             )
         )
-
-    def _holder_part(self, state: State, number: dict[int, int], name: ClientID) -> bytes:
-        """What the key says of a client, remembered for those that hold jobs and do nothing else."""
-        client = state.clients[name]
-        if client.ask or client.watches or client.uses is not None:
-            return self._client_parts(state, number, (name,))[0]
-        held = client.held.keys
-        if len(held) != 1:
-            return self._client_parts(state, number, (name,))[0]
-        return self._holds_one[number[held[0] & ID_MASK]]
 
     def _client_parts(self, state: State, number: dict[int, int], clients: Iterable[ClientID]) -> list[bytes]:
         """What the key says of each client, led by its length."""

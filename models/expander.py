@@ -185,8 +185,7 @@ class Expander:
         records, machine, keys, tick = self.records, self.machine, self.keys, None
         if self.scope.settled:
             tick = machine.tick
-        add, forget, of, after = found.children.append, records.clear, keys.of, keys.after
-        put_back, undo, due = image.put_back, image.undo, machine.next_tick_at
+        put_back, add, forget, of, after = image.put_back, found.children.append, records.clear, keys.of, keys.after
         before = keys.before(machine)
         for op in plan:
             code, _, run, _, _, passes, moves = op
@@ -196,15 +195,11 @@ class Expander:
             except JsmError as error:
                 found.refusals[_cell(op, described, error)] += 1
                 continue  # of a refused call only the counters of commands stay, which no key has
-            if tick is not None and due() == machine.clock:
+            if tick is not None:
                 tick(machine.clock)
-            if passes or before is None or not moves:
-                key = of(machine)
-                put_back()
-            else:
-                key = after(machine, before, records)
-                undo(records)
+            key = of(machine) if passes or before is None or not moves else after(machine, before, records)
             add(_child(Child, (code, key, (), (), 0)))
+            put_back()
         found.fired.update([self.ops[child.code].call.op for child in found.children])
 
     def _follow(self, found: Expansion, leaving: list[int], jobs: Sequence[int]) -> tuple[tuple[int, int], ...]:

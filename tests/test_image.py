@@ -15,7 +15,6 @@ from jsm.relative_key import NOW
 from jsm.reservations import Reservation
 from models.calls import Call
 from models.edge_checks import spec_of
-from models.expander import Expander
 from models.scope import SCOPES
 from tests.machines import file_of, full_machine, random_history
 
@@ -66,40 +65,6 @@ def test_what_is_put_back_is_what_was_there(kind: type[Machine], seed: int) -> N
 
 
 PUT = {"priority": 0, "delay_seconds": 1, "ttr_seconds": 2, "body": b"", "tube": "t"}
-
-
-@pytest.mark.parametrize("name", ["tiny", "small", "tubes", "spin"])
-def test_what_is_undone_after_one_call_is_what_was_there(name: str) -> None:
-    scope = SCOPES[name]
-    expander = Expander(scope, Machine, lockstep=False, invariants=False)
-    machine, keys, records, random = expander.machine, expander.keys, expander.records, Random(3)
-    key, undone = keys.of(machine), 0
-    for _ in range(60):
-        load(machine, keys.description(key), has_past=False)
-        image, nexts = Image(machine), [key]
-        for op in expander.ops:
-            if not op.moves or op.passes:
-                continue
-            records.clear()
-            with suppress(JsmError):
-                op.run()
-                machine.tick(machine.clock)
-                if sum(machine.count_jobs().values()) <= scope.jobs:
-                    nexts.append(keys.of(machine))
-                image.undo(records)
-                undone += 1
-            assert image.is_still(), op.call
-            assert containers_agree(machine)
-        key = random.choice(nexts)
-    assert undone > 400
-
-
-def test_what_no_record_tells_of_is_not_undone() -> None:
-    machine = full_machine()
-    image = Image(machine)
-    machine.kick_n(T, 1)
-    image.undo([])
-    assert not image.is_still()
 
 
 def test_attributes_of_a_subclass_are_put_back() -> None:
