@@ -1,10 +1,6 @@
-"""A small client of a beanstalkd on a socket, and a server of Debian's on a free port, for recording histories."""
+"""A small client of a beanstalkd on a socket, for recording histories."""
 
 import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from models.histories import HistoryRecorder
@@ -139,22 +135,3 @@ class RecordedClient:
 
 def _seen(job: tuple[int, bytes]) -> dict[str, Any]:
     return {"ok": {"job_id": job[0], "body": job[1].decode("latin-1")}}
-
-
-@contextmanager
-def beanstalkd() -> Iterator[int]:
-    """Debian's beanstalkd on a free port of the loopback; gives the port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    server = subprocess.Popen(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)])
-    try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.01)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(timeout=10)

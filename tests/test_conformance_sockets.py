@@ -1,8 +1,6 @@
 """The players of live servers, against Debian's beanstalkd: started for each conversation, or running already."""
 
 import shutil
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +14,7 @@ from models.conformance_player import CannotPlay, PlayerError
 from models.conformance_running import running, shift_ids, unshift
 from models.conformance_sockets import Address, ManualClock, SocketPlayer, playing
 from models.conformance_spawn import check_command, spawned
+from tests.servers import debians_beanstalkd
 
 DEBIANS = ("beanstalkd", "-l", "127.0.0.1", "-p", "{port}")
 OURS = (
@@ -91,20 +90,8 @@ def test_our_server_answers_everything_as_recorded_or_declared(entry: Entry) -> 
 @pytest.fixture
 def debians() -> Iterator[Address]:
     """A beanstalkd that runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)])
-    address = Address("127.0.0.1", port)
-    try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
+    with debians_beanstalkd() as server:
+        yield Address(*server.address)
 
 
 @pytest.mark.beanstalkd

@@ -19,6 +19,7 @@ import jsm.engines
 from jsm.engines import EngineError, check_address, open_engine
 from models.scope import SCOPES
 from models.walks import walk
+from tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 ROOTS = [math.sqrt(number) for number in range(10)]
@@ -142,12 +143,6 @@ def test_its_logs_are_as_loud_as_before(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 # ---------------------------------------------------------------------- a cluster
-
-
-def free_port() -> int:
-    """A port of this machine at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from threading import Thread
 
 from models.histories import History, HistoryRecorder
 from models.linearizability import DEVIATIONS, check_history
-from tests.beanstalk_client import REFUSALS, RecordedClient, Refused, beanstalkd
+from tests.beanstalk_client import REFUSALS, RecordedClient, Refused
+from tests.servers import debians_beanstalkd
 
 SECOND = 1_000_000_000  # a history in nanoseconds
 TUBES = ["default", "t"]
@@ -70,8 +71,8 @@ def record(port: int, *, seconds: float, seed: int = 0, clients: int = 4) -> His
 
 
 def test_a_history_of_debians_beanstalkd_holds() -> None:
-    with beanstalkd() as port:
-        history = record(port, seconds=1.2)
+    with debians_beanstalkd() as server:
+        history = record(server.port, seconds=1.2)
     result = check_history(history, deviations=DEVIATIONS)
     assert result.verdict == "holds", "\n".join(result.rejection.lines() if result.rejection else [result.reason])
     ops = [operation.op for operation in history.operations]
