@@ -11,7 +11,7 @@ from jsm.machine import Machine
 from jsm.reservations import ClientResvEntry
 from jsm.snapshot import MachineSnapshot
 from tests.mutants.exhibit import RELOAD, bury, call, exhibit, put, take, tick
-from tests.mutants.planting import tube_of
+from tests.mutants.planting import Spoilt, tube_of
 
 
 @exhibit(
@@ -90,17 +90,6 @@ class ReadyDeleteNotCounted(Machine):
         super().delete(job_id, client_id, now=now)
         if job is not None and owner is None:
             job.tube.deletes -= 1
-
-
-class Spoilt(Machine):
-    """A machine whose snapshots are of a class of its own."""
-
-    __slots__ = ()
-
-    Snapshot: type[MachineSnapshot]
-
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
 
 
 @exhibit(

@@ -13,6 +13,7 @@ from jsm._job import Job
 from jsm._tube import Tube
 from jsm.job import ClientID, TubeName
 from jsm.machine import Machine
+from jsm.snapshot import MachineSnapshot
 
 FAR = 1 << 160
 """Added to a key, it makes an instant that never comes, of the same id."""
@@ -106,3 +107,14 @@ def wait_again(machine: Machine, order: list[Client]) -> None:
     state.margins = KeyHeap()
     for client in order:
         state.update_margin(client)
+
+
+class Spoilt(Machine):
+    """A machine whose snapshots are of a class of its own."""
+
+    __slots__ = ()
+
+    Snapshot: type[MachineSnapshot]
+
+    def snapshot(self) -> MachineSnapshot:
+        return self.Snapshot(self)

@@ -11,7 +11,7 @@ from jsm.reservations import ClientResvEntry
 from jsm.snapshot import MachineSnapshot
 from jsm.states import BURIED
 from tests.mutants.exhibit import RELOAD, ask, bury, call, exhibit, put, take
-from tests.mutants.planting import everything, never_due, wait_again, waiting
+from tests.mutants.planting import Spoilt, everything, never_due, wait_again, waiting
 
 
 @exhibit(
@@ -21,7 +21,7 @@ from tests.mutants.planting import everything, never_due, wait_again, waiting
     clauses="S6",
     calls=[put(), RELOAD],
 )
-class TotalsNotRestored(Machine):
+class TotalsNotRestored(Spoilt):
     """A restore takes it that no job was ever put."""
 
     __slots__ = ()
@@ -34,9 +34,6 @@ class TotalsNotRestored(Machine):
         def restore_header(self, header: SnapshotHeader) -> None:
             super().restore_header(replace(header, total_jobs=0))
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "44a",
@@ -45,7 +42,7 @@ class TotalsNotRestored(Machine):
     clauses="S27",
     calls=[put(), take(0, 1, "a"), bury(0, 1, "a")],
 )
-class BuriedNotSaved(Machine):
+class BuriedNotSaved(Spoilt):
     """A snapshot has all jobs but the buried."""
 
     __slots__ = ()
@@ -61,9 +58,6 @@ class BuriedNotSaved(Machine):
         def snapshot_jobs(self) -> Iterator[JobRecord]:
             return (record for record in super().snapshot_jobs() if record.job.state is not BURIED)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "44b",
@@ -72,7 +66,7 @@ class BuriedNotSaved(Machine):
     clauses="S27 S5",
     calls=[put(), take(0, 1, "a"), RELOAD],
 )
-class OwnersLost(Machine):
+class OwnersLost(Spoilt):
     """A restore leaves reserved jobs without their owner."""
 
     __slots__ = ()
@@ -87,9 +81,6 @@ class OwnersLost(Machine):
             for job in self._machine._state.jobs.values():
                 job.owner = None
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "47",
@@ -98,7 +89,7 @@ class OwnersLost(Machine):
     clauses="L2 S27",
     calls=[put(delay=1), RELOAD],
 )
-class DelaysSleepAfterRestore(Machine):
+class DelaysSleepAfterRestore(Spoilt):
     """A restore arms no timer of a delay."""
 
     __slots__ = ()
@@ -112,9 +103,6 @@ class DelaysSleepAfterRestore(Machine):
             super().finalize_restore()
             never_due(self._machine._state.delays, everything)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J59",
@@ -122,7 +110,7 @@ class DelaysSleepAfterRestore(Machine):
     clauses="L1 S27",
     calls=[put(), take(0, 1, "a"), RELOAD],
 )
-class TtrsSleepAfterRestore(Machine):
+class TtrsSleepAfterRestore(Spoilt):
     """A restore arms no timer of a ttr."""
 
     __slots__ = ()
@@ -136,9 +124,6 @@ class TtrsSleepAfterRestore(Machine):
             super().finalize_restore()
             never_due(self._machine._state.expiries, everything)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J60",
@@ -146,7 +131,7 @@ class TtrsSleepAfterRestore(Machine):
     clauses="S27",
     calls=[call("pause_tube", 0, "default", 1), RELOAD],
 )
-class PauseLostInRestore(Machine):
+class PauseLostInRestore(Spoilt):
     """A restore ends all pauses."""
 
     __slots__ = ()
@@ -162,9 +147,6 @@ class PauseLostInRestore(Machine):
             for tube in list(state.paused.values()):
                 state.end_pause(tube)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J61",
@@ -172,7 +154,7 @@ class PauseLostInRestore(Machine):
     clauses="L3 S27",
     calls=[ask(0, "a", until=1), RELOAD],
 )
-class DeadlinesSleepAfterRestore(Machine):
+class DeadlinesSleepAfterRestore(Spoilt):
     """A restore arms no timer of a wait."""
 
     __slots__ = ()
@@ -186,9 +168,6 @@ class DeadlinesSleepAfterRestore(Machine):
             super().finalize_restore()
             never_due(self._machine._state.wait_deadlines, everything)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J62",
@@ -196,7 +175,7 @@ class DeadlinesSleepAfterRestore(Machine):
     clauses="S27 SPEC 8",
     calls=[ask(0, "a"), ask(0, "b"), RELOAD],
 )
-class LineTurnedAround(Machine):
+class LineTurnedAround(Spoilt):
     """After a restore, who asked last is served first."""
 
     __slots__ = ()
@@ -212,9 +191,6 @@ class LineTurnedAround(Machine):
             assert isinstance(machine, Machine)
             wait_again(machine, waiting(machine)[::-1])
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J63",
@@ -222,7 +198,7 @@ class LineTurnedAround(Machine):
     clauses="S8 S27",
     calls=[ask(0, "a"), put(), ask(0, "b"), RELOAD],
 )
-class OwedLostInRestore(Machine):
+class OwedLostInRestore(Spoilt):
     """A restore drops the answers that are owed."""
 
     __slots__ = ()
@@ -236,9 +212,6 @@ class OwedLostInRestore(Machine):
             super().finalize_restore()
             self._machine._state.owed.clear()
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J64",
@@ -246,7 +219,7 @@ class OwedLostInRestore(Machine):
     clauses="S3 S27",
     calls=[put(), call("delete", 1, "a"), RELOAD],
 )
-class IdsReusedAfterRestore(Machine):
+class IdsReusedAfterRestore(Spoilt):
     """A restore goes on with the id after that of the last live job."""
 
     __slots__ = ()
@@ -261,9 +234,6 @@ class IdsReusedAfterRestore(Machine):
             state = self._machine._state
             state.next_job_id = JobID(max(state.jobs, default=0) + 1)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J65",
@@ -271,7 +241,7 @@ class IdsReusedAfterRestore(Machine):
     clauses="S12 S27",
     calls=[put(), put(), take(0, 1, "a"), take(0, 2, "a"), bury(0, 2, "a"), bury(0, 1, "a"), RELOAD],
 )
-class BurialsByIdAfterRestore(Machine):
+class BurialsByIdAfterRestore(Spoilt):
     """A restore orders the buried jobs by id."""
 
     __slots__ = ()
@@ -290,9 +260,6 @@ class BurialsByIdAfterRestore(Machine):
             for job in buried:
                 job.tube.buried.push(job.key)
 
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
-
 
 @exhibit(
     "J66",
@@ -300,7 +267,7 @@ class BurialsByIdAfterRestore(Machine):
     clauses="S27 S30",
     calls=[call("watch_tube", "a", "default"), call("watch_tube", "a", "t")],
 )
-class WatchListNotSaved(Machine):
+class WatchListNotSaved(Spoilt):
     """A snapshot has the first tube of each watch list only."""
 
     __slots__ = ()
@@ -312,6 +279,3 @@ class WatchListNotSaved(Machine):
 
         def snapshot_clients(self) -> Iterator[ClientResvEntry]:
             return (replace(entry, watches=entry.watches[:1]) for entry in super().snapshot_clients())
-
-    def snapshot(self) -> MachineSnapshot:
-        return self.Snapshot(self)
